@@ -1,0 +1,1 @@
+"""What the exercises are checked by: one module for each lesson with exercises."""

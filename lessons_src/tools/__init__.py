@@ -1,0 +1,1 @@
+"""What several lessons share and a practitioner takes home; imports no lesson."""
