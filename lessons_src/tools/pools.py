@@ -1,0 +1,34 @@
+"""Open a pool whose workers are all up, so that its timeline shows tasks only."""
+
+from contextlib import suppress
+from multiprocessing.context import BaseContext
+from multiprocessing.pool import Pool
+from multiprocessing.synchronize import Barrier
+from threading import BrokenBarrierError
+
+START_LIMIT_SECONDS = 60
+
+
+def warm_pool(context: BaseContext, size: int) -> Pool:
+    """Open `context.Pool(size)`, and come back when all its workers are up.
+
+    Raises
+    ------
+    threading.BrokenBarrierError
+        When they are not up after a minute.
+    """
+    everyone = context.Barrier(size + 1)
+    pool = context.Pool(size, line_up, [everyone])
+    try:
+        everyone.wait(START_LIMIT_SECONDS)
+    except BaseException:
+        pool.terminate()
+        raise
+    return pool
+
+
+def line_up(everyone: Barrier) -> None:
+    """Wait until `everyone` has come to this point."""
+    # A pool whose initializer raises would start new workers for ever
+    with suppress(BrokenBarrierError):
+        everyone.wait(START_LIMIT_SECONDS)
