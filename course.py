@@ -104,11 +104,16 @@ def listen():
             signal.signal(number, lambda number, frame: signals.append(number))
 
 
+def leave_if_told():
+    """Leave if a signal came."""
+    if signals:
+        raise KeyboardInterrupt
+
+
 def pause():
     """Sleep a moment, and leave if a signal came."""
     time.sleep(0.1)
-    if signals:
-        raise KeyboardInterrupt
+    leave_if_told()
 
 
 def run(command, polite=None, output=None, tick=lambda: None):
@@ -139,7 +144,9 @@ def run(command, polite=None, output=None, tick=lambda: None):
 
 def end(child, polite):
     """End `child` and what it started: first politely, after some time by force."""
-    if polite and not WINDOWS and child.poll() is None:
+    if child.poll() is not None:
+        return
+    if polite and not WINDOWS:
         os.killpg(child.pid, polite)
         ended(child, 15)
         with contextlib.suppress(ProcessLookupError):
@@ -209,11 +216,12 @@ def packages_folder():
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
             errors="surrogateescape",
-            start_new_session=not WINDOWS,
         )
     except (OSError, subprocess.CalledProcessError):
-        return None
-    return Path(answer.strip())
+        answer = ""
+    # Was it Ctrl-C that ended it?
+    leave_if_told()
+    return Path(answer.strip()) if answer else None
 
 
 def contents(folder):
@@ -224,7 +232,8 @@ def contents(folder):
 
 
 def fault():
-    """Return why `.venv` has to be made anew, or "" if it need not be."""
+    """Return why to make `.venv` anew, "" to complete it, None to leave it."""
+    wish = wanted()
     if not os.path.lexists(VENV):
         return "there is none yet"
     folder, stamp = packages_folder(), read_stamp()
@@ -235,29 +244,23 @@ def fault():
         return ""
     if stamp["made_for"] is None:
         return "the last set-up did not get to its end"
-    if stamp["made_for"][1:] != wanted()[1:]:
+    if stamp["made_for"][1:] != wish[1:]:
         return "it was made for another Python or another folder"
     if not set(stamp["holds"]) <= set(contents(folder)):
         return "packages in it are missing or were exchanged"
-    return ""
-
-
-def ready():
-    """Return whether there is nothing to set up."""
-    return (read_stamp() or UNFINISHED)["made_for"] == wanted() and not fault()
+    return None if stamp["made_for"] == wish else ""
 
 
 def set_up():
     """Make `.venv` whole where it is not."""
-    if ready():
+    if fault() is None:
         return
     with lock():
-        if ready():
+        why = fault()
+        if why is None:
             return
-        why = fault() or ("" if has_pip() else "pip does not run in it")
-        if why:
-            make_venv(why)
-        write_stamp(UNFINISHED)
+        if why or not has_pip():
+            make_venv(why or "pip does not run in it")
         install(packages_folder())
 
 
@@ -301,8 +304,6 @@ def make_venv(why):
                 "install python3-venv', elsewhere install Python from python.org, "
                 "then run this again." % module
             )
-    # Was it Ctrl-C that ended the Python we asked?
-    pause()
     print("Making .venv (%s)." % why, flush=True)
     remove_venv()
     VENV.mkdir()
@@ -342,23 +343,28 @@ def has_pip():
 def install(folder):
     """Install requirements.txt into the packages `folder`, then stamp `.venv`."""
     print("Installing the packages (the first time takes a minute or two).", flush=True)
+    before, stamp, start = contents(folder), read_stamp(), time.monotonic()
+    write_stamp(UNFINISHED)
     LOG.write_bytes(b"")
-    start = time.monotonic()
     seen = sys.stdout.isatty()
 
     def progress():
-        collected = LOG.read_bytes().count(b"\nCollecting ")
-        installed = sum(name.endswith(".dist-info") for name in os.listdir(folder))
-        line = "\r%3d s: %d packages collected, %d installed "
-        print(line % (time.monotonic() - start, collected, installed), end="")
-        sys.stdout.flush()
+        if seen:
+            collected = LOG.read_bytes().count(b"\nCollecting ")
+            installed = sum(name.endswith(".dist-info") for name in os.listdir(folder))
+            line = "\r%3d s: %d packages collected, %d installed "
+            print(line % (time.monotonic() - start, collected, installed), end="")
+            sys.stdout.flush()
 
     pip = [PYTHON, "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
     try:
-        code = step(pip + ["-r", "requirements.txt"], progress if seen else list)
+        code = step(pip + ["-r", "requirements.txt"], progress)
     finally:
         print(end="\n" if seen else "")
     if code != 0:
+        if contents(folder) == before:
+            # Nothing was done, so .venv is as good as it was
+            write_stamp(stamp) if stamp else STAMP.unlink()
         raise TroubleError(failure("pip could not install the packages"))
     if not {"jupyterlab", "pytest"} <= set(contents(folder)):
         raise TroubleError(
@@ -409,12 +415,14 @@ def port_named(arguments):
 
 def open_course(arguments):
     """Open the first lesson in JupyterLab, and stay until that ends."""
-    options = [
-        "--ServerApp.root_dir=%s" % ROOT,
-        "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
-    ]
+    ours = {
+        "root_dir|notebook-dir": "--ServerApp.root_dir=%s" % ROOT,
+        "default_url": "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
+    }
     if port_named(arguments):
-        options.append("--ServerApp.port_retries=0")
+        ours["port.retries"] = "--ServerApp.port_retries=0"
+    # JupyterLab refuses an option that comes twice
+    options = [o for names, o in ours.items() if not re.search(names, str(arguments))]
     if not WINDOWS and os.geteuid() == 0:
         # In a container there is often nobody else
         options.append("--allow-root")

@@ -38,7 +38,9 @@ def change(before: str, after: str) -> str:
     pair = program(before).splitlines(), program(after).splitlines()
     # The first three lines name two files and a place
     lines = list(unified_diff(*pair, n=1, lineterm=""))[3:]
-    return "\n".join("" if line.startswith("@@") else line for line in lines)
+    return "\n".join(
+        " ..." if line.startswith("@@") else line for line in lines if line.strip()
+    )
 
 
 def show_program(*names: str) -> None:

@@ -82,9 +82,7 @@ class Recorder:
             file.write(line)
 
     def _open(self, process: int) -> FileIO:
-        # After a fork, the file of the parent is open here too
-        for other in set(self._files) - {process}:
-            self._files.pop(other).close()
+        # Another thread may open it at the same moment: one of the two is used
         mine = FileIO(self.folder / f"{process}.jsonl", "a")
         file = self._files.setdefault(process, mine)
         if file is not mine:

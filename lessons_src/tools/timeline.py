@@ -130,7 +130,8 @@ def blocked_by(spans: Iterable[Span]) -> dict[str, str]:
 
     That is the holding span of another worker that overlaps the wait and ended
     last before the wait did; if none ended (the wait gave up), the one that began
-    last. A task that waited more than once is told by its last wait.
+    last. A task that waited more than once is told by its last wait. Close the
+    holding span before the lock is released, or it seems to outlast the wait.
     """
     ordered = _by_start(spans)
     blockers: dict[str, str] = {}

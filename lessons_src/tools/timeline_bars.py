@@ -15,6 +15,7 @@ BAR = 0.8
 THIN = 2
 MARGIN = 4
 FEWEST_LETTERS = 4
+MOST_LETTERS = 80
 
 
 class Look(NamedTuple):
@@ -76,8 +77,7 @@ def write_tasks(
         beside = (end - each.stop) * pixels - 2 * MARGIN
         if max(inside, beside) < points:
             continue
-        task = " ".join(each.task.split())
-        words = axes.text(each.start, number, task, va="center_baseline")
+        words = axes.text(each.start, number, _line(each.task), va="center_baseline")
         plain(words, points)
         if inside < _width(words) <= beside:
             words.set_x(each.stop + MARGIN / pixels)
@@ -86,6 +86,12 @@ def write_tasks(
             words.set_path_effects(_halo(looks[each.kind]))
         else:
             words.remove()
+
+
+def _line(task: str) -> str:
+    """Return `task` as one line, no longer than any bar can be."""
+    line = " ".join(task.split())
+    return line if len(line) <= MOST_LETTERS else line[:MOST_LETTERS] + "…"
 
 
 def _halo(look: Look) -> list[AbstractPathEffect]:
@@ -97,8 +103,8 @@ def _shortened(words: Text, pixels: float) -> bool:
     """Cut letters off `words` until it fits into `pixels`; say if enough are left."""
     task = words.get_text()
     letters = len(task)
-    while _width(words) > pixels:
-        letters = min(letters - 1, int(letters * pixels / _width(words)))
+    while (width := _width(words)) > pixels:
+        letters = min(letters - 1, int(letters * pixels / width))
         if letters < FEWEST_LETTERS:
             return False
         words.set_text(task[:letters] + "…")

@@ -1,0 +1,16 @@
+from multiprocessing import get_context
+
+spawn = get_context("spawn")  # the only start method of Windows
+
+
+def greet(queue, name):
+    queue.put(f"hello {name}")
+
+
+if __name__ == "__main__":
+    queue = spawn.Queue()
+    child = spawn.Process(target=greet, args=(queue, "Ada"))
+    child.start()
+    child.join()
+    print("the child has ended, exit code", child.exitcode)
+    print("its answer:", queue.get())

@@ -1,0 +1,68 @@
+"""What several tests share: each start method, and nothing left behind."""
+
+import os
+import threading
+import uuid
+from multiprocessing import get_all_start_methods, get_context
+
+import psutil
+import pytest
+
+from authoring.processes import described, end, left_behind, marked
+
+THREAD_GRACE_SECONDS = 3
+# Threads that their libraries keep by design
+HOUSEKEEPING = ("asyncio_", "QueueFeederThread", "pytest_timeout", "hypothesis")
+HOUSEKEEPERS = ("tqdm", "zmq", "_pytest")
+
+
+@pytest.fixture(params=get_all_start_methods())
+def start_method(request):
+    return request.param
+
+
+@pytest.fixture
+def context(start_method):
+    return get_context(start_method)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mark():
+    # Found again in each process that a test starts, orphans too
+    os.environ["COURSE_MARK"] = mark = uuid.uuid4().hex
+    yield mark
+    del os.environ["COURSE_MARK"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(mark):
+    myself = psutil.Process()
+    # What a fixture of a wider scope started is its own business
+    processes = {*marked(mark), *myself.children(recursive=True)}
+    threads = set(threading.enumerate())
+    yield
+    left = left_behind(myself, mark, processes)
+    wrong = [described(process) for process in left]
+    end(left)
+    wrong += [str(thread) for thread in threads_left_behind(threads)]
+    if wrong:
+        pytest.fail("left behind: " + "; ".join(wrong), pytrace=False)
+
+
+def threads_left_behind(known):
+    strangers = [
+        thread
+        for thread in threading.enumerate()
+        if thread not in known and not is_housekeeping(thread)
+    ]
+    for thread in strangers:
+        thread.join(THREAD_GRACE_SECONDS)
+    return [thread for thread in strangers if thread.is_alive()]
+
+
+def is_housekeeping(thread):
+    return (
+        isinstance(thread, threading._DummyThread)
+        or thread.name.startswith(HOUSEKEEPING)
+        or type(thread).__module__.startswith(HOUSEKEEPERS)
+    )
