@@ -19,7 +19,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("refresh", help="run notebooks afresh, store the outputs")
-    run.add_argument("names", nargs="*", help="01, process_pool or a file; default: all")
+    run.add_argument("names", nargs="*", help="such as 01 or process_pool; none: all")
     run.add_argument("--redraw", action="store_true", help="take the new pictures too")
     run.set_defaults(command=_refresh)
 

@@ -126,8 +126,7 @@ class Kernel:
 
     def _check_alive(self) -> None:
         if not self._manager.is_alive():
-            said = self.terminal_news().strip()
-            raise KernelFailed("the kernel died" + (f", saying: {said}" if said else ""))
+            raise KernelFailed(f"the kernel died {self.terminal_news()}".strip())
 
     def _note_late(self, message: dict[str, Any]) -> None:
         if message["msg_type"] in OUTPUTS:

@@ -1,7 +1,8 @@
 """The processes that descend from a kernel, found by a mark in their environment."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 
 import psutil
 
@@ -13,30 +14,49 @@ SERVANTS = (".resource_tracker", ".forkserver")
 
 def marked(mark: str) -> list[psutil.Process]:
     """Return the living processes with `mark` in their environment, orphans too."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("COURSE_MARK") == mark and _lives(process):
-                found.append(process)
-        except (psutil.Error, OSError):
-            # It ended meanwhile, or belongs to somebody else
-            continue
-    return found
+    return [process for process in _processes() if _carries(process, mark)]
 
 
 def left_behind(
-    parent: psutil.Process,
-    mark: str,
-    known: Collection[psutil.Process] = (),
+    parent: psutil.Process, mark: str, known: Collection[int] = ()
 ) -> list[psutil.Process]:
     """Return the processes that descend from `parent` and will not end.
 
-    Those in `known`, and what multiprocessing keeps on purpose, do not count.
+    Those with an id in `known`, and what multiprocessing keeps on purpose, do not
+    count; nor does a child that ended but was not waited for yet.
     """
-    alive = {*marked(mark), *parent.children(recursive=True)} - {parent, *known}
-    # A child that ended but was not waited for yet does no harm
-    alive = [each for each in alive if _lives(each) and not _serves(each, parent)]
-    return still_alive(alive)
+    return still_alive(
+        [
+            process
+            for process in _processes(known)
+            if process != parent
+            and (_carries(process, mark) or _descends(process, parent))
+            and not _serves(process, parent)
+        ]
+    )
+
+
+def _processes(known: Collection[int] = ()) -> Iterator[psutil.Process]:
+    for pid in psutil.pids():
+        # It may end meanwhile
+        with suppress(psutil.Error):
+            if pid not in known:
+                yield psutil.Process(pid)
+
+
+def _carries(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get("COURSE_MARK") == mark and _lives(process)
+    except (psutil.Error, OSError):
+        # It ended meanwhile, or belongs to somebody else
+        return False
+
+
+def _descends(process: psutil.Process, parent: psutil.Process) -> bool:
+    try:
+        return parent in process.parents() and _lives(process)
+    except psutil.Error:
+        return False
 
 
 def left_alive(mark: str) -> list[psutil.Process]:

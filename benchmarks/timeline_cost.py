@@ -2,9 +2,9 @@
 
     python benchmarks/timeline_cost.py
 
-The price of keeping a span must be small against the shortest task worth a look at:
-the course promises under 5 microseconds. The best of the repeats is printed too: on a
-busy machine the median counts the neighbours in.
+The price must be small against the shortest task worth a look: the course promises
+under 5 microseconds. On a busy machine the median counts the neighbours in, so the
+best is printed too.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,9 @@ from timeit import repeat
 
 from lessons_src.tools.timeline import Recorder, clock, span
 
-REPEATS = 50
-SPANS = 2_000
+REPEATS = 2_000
+# So few that most runs end before the system lets another process in
+SPANS = 100
 MICROSECONDS = 1e6
 
 

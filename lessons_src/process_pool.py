@@ -18,6 +18,15 @@ from lessons_src.tools.timeline import Recorder, Span, clock, lanes, span, worke
 
 QUARREL_SECONDS = 60
 TRIES = 5
+HEADLINES = [
+    "Storm floods harbour",
+    "Mayor wins the vote",
+    "New bridge opens",
+    "River floods old town",
+    "",
+    "Storm delays the vote",
+    "Circus in town",
+]
 SLICES = 12
 
 

@@ -8,7 +8,7 @@ from multiprocessing import get_all_start_methods, get_context
 import psutil
 import pytest
 
-from authoring.processes import described, end, left_behind, marked
+from authoring.processes import described, end, left_behind
 
 THREAD_GRACE_SECONDS = 3
 # Threads that their libraries keep by design
@@ -36,12 +36,11 @@ def mark():
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(mark):
-    myself = psutil.Process()
     # What a fixture of a wider scope started is its own business
-    processes = {*marked(mark), *myself.children(recursive=True)}
+    processes = set(psutil.pids())
     threads = set(threading.enumerate())
     yield
-    left = left_behind(myself, mark, processes)
+    left = left_behind(psutil.Process(), mark, processes)
     wrong = [described(process) for process in left]
     end(left)
     wrong += [str(thread) for thread in threads_left_behind(threads)]

@@ -24,7 +24,9 @@ HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 EXERCISE = re.compile(r"^### Exercise (\d) (★{1,3}) \S.*$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-ANSWER = re.compile(r"<details>\s*<summary>Answer</summary>\n\n.+?</details>", re.DOTALL)
+ANSWER = re.compile(
+    r"<details>\s*<summary>Answer</summary>\n\n.+?</details>", re.DOTALL
+)
 INSTALLS = re.compile(r"[!%]\s*(pip|conda|uv)\b|\bpip install\b")
 
 RULES = {}

@@ -378,6 +378,13 @@ def test_a_folder_named_venv_that_is_no_environment_is_never_removed(house):
     assert (house / ".venv/thesis.tex").exists()
 
 
+def test_a_venv_that_would_lead_pip_to_the_base_python_is_left_alone(whole):
+    (whole / "requirements.txt").write_text("")
+    (whole / ".venv/course-stamp.json").unlink()
+    (whole / ".venv/pyvenv.cfg").unlink()
+    assert "move it away" in sentence(run(whole, "test"))
+
+
 def test_a_file_named_venv_is_never_removed(house):
     (house / ".venv").write_text("thesis")
     sentence(run(house, "test"))
@@ -577,6 +584,7 @@ subprocess.Popen([sys.executable, "-c", stubborn])
 try:
     time.sleep(100)
 except KeyboardInterrupt:
+    time.sleep(0.3)
     pathlib.Path("cleaned").touch()
     sys.exit(2)
 """
@@ -619,6 +627,7 @@ def test_another_signal_to_course_alone_ends_all_too(whole, name, number):
     result = finish(process)
     assert (result.returncode, result.stderr) == (130, "Stopped.\n")
     assert programs_in(whole) == []
+    assert (whole / "cleaned").exists() == (name != "jupyterlab")
 
 
 @posix_only

@@ -161,8 +161,12 @@ class TestOutcome:
         assert folder.name not in outcome.errors
         assert outcome.last_error_line == "ZeroDivisionError: division by zero"
 
-    def test_no_errors_have_no_last_line(self):
-        assert Outcome(0, None, "", "\n \n", hung=False, limit=1).last_error_line == ""
+    @pytest.mark.parametrize(
+        ("errors", "line"), [("", ""), ("\n \n", ""), ("one\n two \n \n", "two")]
+    )
+    def test_the_last_line_is_not_an_empty_one(self, errors, line):
+        outcome = Outcome(0, None, "", errors, hung=False, limit=1)
+        assert outcome.last_error_line == line
 
     @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX only")
     def test_a_signal_is_named(self):
@@ -233,6 +237,11 @@ class TestTree:
         """
         assert run_code(code, AMPLE).exit_code == 0
 
+    @pytest.mark.skipif(not hasattr(os, "getsid"), reason="POSIX only")
+    def test_ctrl_c_in_the_terminal_does_not_reach_the_child(self):
+        code = "import os\nprint(os.getsid(0) == os.getpid())"
+        assert run_code(code, AMPLE).output == "True\n"
+
     def test_a_keyboard_interrupt_ends_the_tree(self):
         def interrupt_when_it_runs():
             connection, _ = server.accept()
@@ -281,7 +290,24 @@ class TestText:
         output = run_code(code, AMPLE).output.replace("\n", "")
         assert output == "x" * (2 * leash.KEPT_BYTES - 1)
 
-    def test_text_is_utf_8_in_and_out(self):
+    def test_what_is_still_in_the_pipe_is_read(self, monkeypatch):
+        def drain_late(stream, kept):
+            released.wait(AMPLE)
+            drain(stream, kept)
+
+        def end_tree_then_release(child, mark):
+            end_tree(child, mark)
+            threading.Timer(0.3, released.set).start()
+
+        released, drain, end_tree = threading.Event(), leash._drain, leash.end_tree
+        monkeypatch.setattr(leash, "_drain", drain_late)
+        monkeypatch.setattr(leash, "end_tree", end_tree_then_release)
+        assert run_code("print('late')", AMPLE).output == "late\n"
+
+    def test_text_is_utf_8_in_and_out_whatever_is_set(self, monkeypatch):
+        monkeypatch.setenv("PYTHONUTF8", "0")
+        monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+        assert run_code("import sys\nprint(sys.flags.utf8_mode)", AMPLE).output == "1\n"
         code = "import sys\nprint('Grüße, 你好', sys.argv[1])\nsys.exit('schäbig')"
         outcome = run_code(code, AMPLE, "señor")
         assert outcome.output == "Grüße, 你好 señor\n"

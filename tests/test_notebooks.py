@@ -290,7 +290,7 @@ FAULTS = [
     ("length_is_that_of_a_lesson", too_many_cells),
     ("length_is_that_of_a_lesson", too_few_cells),
     ("length_is_that_of_a_lesson", replaced(WORDS, "Few words.")),
-    ("length_is_that_of_a_lesson", replaced(WORDS, f'{WORDS} {WORDS}')),
+    ("length_is_that_of_a_lesson", replaced(WORDS, f"{WORDS} " * 3)),
     ("first_cell_says_what_it_promises", replaced("# 01 ", "# 02 ")),
     ("first_cell_says_what_it_promises", replaced("# 01 ", "# ")),
     ("first_cell_says_what_it_promises", replaced("**Minutes:** 40", "Minutes")),

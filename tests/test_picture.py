@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import warnings
 
 import nbformat
@@ -14,6 +15,7 @@ from PIL import Image
 from lessons_src.tools.picture import Picture, new_figure, picture, quiet_matplotlib
 
 LIMIT = 120
+LOGGER = logging.getLogger("matplotlib")
 ALT = 'Two "tasks" & more\non 2 workers'
 
 
@@ -52,13 +54,32 @@ def test_html_page_of_nbconvert_has_the_text_where_its_template_asks_for_it():
     assert 'alt="who ran"' in page
 
 
-def test_quiet_is_over_after_it_and_after_an_error():
-    logger = logging.getLogger("matplotlib")
-    before = logger.level, warnings.filters[:]
+def test_quiet_is_over_after_it_and_after_an_error(caplog):
+    caplog.set_level(logging.INFO, logger="matplotlib")
+    filters = warnings.filters[:]
     with pytest.raises(ZeroDivisionError), quiet_matplotlib():
-        assert logger.level == logging.ERROR
+        assert LOGGER.level == logging.ERROR
         _ = 1 / 0
-    assert (logger.level, warnings.filters[:]) == before
+    assert (LOGGER.level, warnings.filters[:]) == (logging.INFO, filters)
+
+
+def test_quiet_of_two_threads_is_over_after_both(caplog):
+    caplog.set_level(logging.INFO, logger="matplotlib")
+    entered, leave = threading.Event(), threading.Event()
+
+    def draw_too():
+        with quiet_matplotlib():
+            entered.set()
+            leave.wait(LIMIT)
+
+    other = threading.Thread(target=draw_too)
+    with quiet_matplotlib():
+        other.start()
+        entered.wait(0.3)
+    leave.set()
+    other.join(LIMIT)
+    assert entered.is_set()
+    assert LOGGER.level == logging.INFO
 
 
 # The timer that announces the font cache does so at once, as on a slow machine

@@ -5,6 +5,7 @@ import pytest
 
 from lessons_src import process_pool as lesson
 from lessons_src.process_pool import (
+    HEADLINES,
     Delivery,
     Findings,
     Letter,
@@ -33,7 +34,6 @@ from lessons_src.tools.pools import warm_pool
 from lessons_src.tools.timeline import Recorder, Span, workers
 
 LIMIT = 60
-HEADLINES = ["Storm floods harbour", "", "Mayor wins the vote"]
 KINDS = ["flood", "vote"]
 
 

@@ -2,13 +2,13 @@ import multiprocessing
 import os
 from typing import NamedTuple
 
+import notebook_proof
 import pytest
 from nbformat import NotebookNode
+from notebook_proof import modes_here
 from rigged import code, picture, printed, raised, run_pytest, value, write
 
-import notebook_proof
-from notebook_proof import modes_here
-
+BAD_MAGIC = "UsageError: Line magic function"
 PATIENCE = "--nbval-cell-timeout=60"
 
 
@@ -40,17 +40,15 @@ IN_A_CELL = {
     "an expected error that did not come": Fault(
         [code("zero = 0", tags=["raises-exception"])], "raised nothing"
     ),
-    "a misspelt magic": Fault(
-        [code("# too late\n%%time\nzero = 0")], "UsageError: Line magic function"
-    ),
+    "a misspelt magic": Fault([code("# too late\n%%time\nzero = 0")], BAD_MAGIC),
     "a misspelt magic whose complaint is stored": Fault(
         [
             code(
                 "# too late\n%%time\nzero = 0",
-                printed("UsageError: Line magic function `%%time` not found.\n", "stderr"),
+                printed(f"{BAD_MAGIC} `%%time` not found.\n", "stderr"),
             )
         ],
-        "UsageError: Line magic function",
+        BAD_MAGIC,
     ),
     "a stored complaint that comes no more": Fault(
         [code("zero = 0", printed("UsageError\n", "stderr"))], "stderr among its stored"

@@ -20,9 +20,7 @@ def enter(mode: str) -> None:
 
         hide_what_windows_lacks()
     for package in PACKAGES:
-        after_import(
-            f"{package}.context", lambda contexts: set_default(contexts, mode)
-        )
+        after_import(f"{package}.context", lambda contexts: set_default(contexts, mode))
 
 
 def set_default(contexts: ModuleType, mode: str) -> None:

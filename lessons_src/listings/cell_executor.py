@@ -1,3 +1,4 @@
+# a cell with an executor
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 

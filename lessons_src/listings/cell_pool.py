@@ -1,3 +1,4 @@
+# a cell with a pool
 from multiprocessing import get_context
 
 

@@ -1,3 +1,4 @@
+# a cell with a process
 from multiprocessing import get_context
 
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-# Windows has no name for it, but ends a process at any number that is no Ctrl key
-KILL = 9
 # How long processes may take to die, and a resource tracker to tidy up
 ENDING_SECONDS = 10
 TIDYING_SECONDS = 3
@@ -91,6 +89,5 @@ def _kill_all(members: "list[psutil.Process]", child: subprocess.Popen) -> None:
         with contextlib.suppress(OSError):
             os.killpg(child.pid, signal.SIGTERM)
     for process in members:
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.is_running():
-                os.kill(process.pid, KILL)
+        with contextlib.suppress(psutil.Error):
+            process.kill()

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sized
 from typing import NamedTuple
 
+from lessons_src.tools.span_facts import lanes, most_at_once, order, workers
 from lessons_src.tools.spans import Span, this_thread
-from lessons_src.tools.timeline import lanes, most_at_once, order, workers
 
 
 class Lane(NamedTuple):
