@@ -350,7 +350,9 @@ def install(folder):
 
     def progress():
         if seen:
-            collected = LOG.read_bytes().count(b"\nCollecting ")
+            collected = len(
+                re.findall(rb"\n(Collecting|Processing) ", LOG.read_bytes())
+            )
             installed = sum(name.endswith(".dist-info") for name in os.listdir(folder))
             line = "\r%3d s: %d packages collected, %d installed "
             print(line % (time.monotonic() - start, collected, installed), end="")

@@ -38,8 +38,6 @@ START_METHODS = ("fork", "forkserver", "spawn")
 PROGRAM_SECONDS = 30
 WAIT_SECONDS = 60
 MEMORY_MAP = Path("/proc/self/smaps_rollup")
-# A pipe or a terminal, a reader's own setting: the programs behave the same
-BUFFERED = {"PYTHONUNBUFFERED": ""}
 
 
 class StartUp(NamedTuple):
@@ -206,7 +204,7 @@ def run_program(name: str, *arguments: str, limit: float = PROGRAM_SECONDS) -> s
 
 def watch(name: str, *arguments: str, limit: float = PROGRAM_SECONDS) -> Outcome:
     """Run the program `name` on a leash of `limit` seconds."""
-    return run_code(program(name), limit, *arguments, env=BUFFERED)
+    return run_code(program(name), limit, *arguments)
 
 
 def transcript_of(outcome: Outcome) -> str:

@@ -166,7 +166,8 @@ def test_a_process_that_does_not_end_is_ended(context, monkeypatch):
     nobody_comes = context.Barrier(2)
     process = context.Process(target=nobody_comes.wait, args=(LIMIT,))
     process.start()
-    assert join(process) != 0
+    # SIGKILL, and what Python reports of a terminated process on Windows
+    assert join(process) in (-9, -15)
     assert active_children() == []
 
 
@@ -270,9 +271,8 @@ def test_a_program_that_fails_says_how_it_ended():
     assert lesson.transcript_of(failed) == "so far\n--> ended with exit code 3"
 
 
+@needs_fork
 def test_a_readers_setting_does_not_take_the_buffer_away(monkeypatch):
-    if not hasattr(os, "fork"):
-        pytest.skip("this system has no fork")
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     assert watch("fork_buffer").output.count("start") == 2
 

@@ -2,16 +2,19 @@ import _thread
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing.shared_memory import SharedMemory
 
 import psutil
 import pytest
 
-from lessons_src.tools import leash
+from lessons_src.tools import leash, process_tree
 from lessons_src.tools.leash import Outcome, run_cell, run_code, run_module
 
 # Far more than any run here needs, and what a run that hangs may take
@@ -45,6 +48,14 @@ import os, time
 
 bare = {{name: os.environ[name] for name in ["SYSTEMROOT"] if name in os.environ}}
 {DETACH.replace("session=True", "session=True, env=bare")}
+time.sleep(600)
+"""
+SHARER = """
+import time
+from multiprocessing.shared_memory import SharedMemory
+
+shared = SharedMemory(create=True, size=1)
+print(shared.name)
 time.sleep(600)
 """
 CELL_POOL = """
@@ -129,6 +140,7 @@ def hung(tmp_path_factory):
         "workers": WORKERS_HANG,
         "orphan": DETACH_AND_HANG,
         "unmarked": UNMARKED,
+        "sharer": SHARER,
     }
     with nothing_left(tmp_path_factory.mktemp("hung")), ThreadPoolExecutor() as pool:
         futures = {
@@ -183,7 +195,7 @@ class TestOutcome:
         assert hung["sleeper"].ended == f"hung: stopped after {LIMIT} s"
 
     def test_several_can_run_at_once_in_threads(self, hung):
-        assert [outcome.hung for outcome in hung.values()] == [True] * 5
+        assert [outcome.hung for outcome in hung.values()] == [True] * 6
 
     @pytest.mark.parametrize("limit", [0, -1, float("nan")])
     @pytest.mark.parametrize(
@@ -224,6 +236,44 @@ class TestTree:
     def test_a_forked_child_of_a_dead_parent_ends(self):
         code = "import os, time\nif not os.fork(): time.sleep(600)\nos._exit(5)"
         assert run_code(code, AMPLE).exit_code == 5
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+    def test_a_chain_too_fast_to_look_at_ends(self, tmp_path):
+        code = """
+        import os, sys
+
+        os.open(sys.argv[1], os.O_WRONLY)
+        for _ in range(20_000):
+            if os.fork():
+                os._exit(0)
+        """
+        path = tmp_path / "held by the chain"
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert run_code(code, AMPLE, path).exit_code == 0
+            # An error if anybody still had it open
+            assert os.read(reader, 1) == b""
+        finally:
+            os.close(reader)
+
+    def test_what_was_missed_at_first_is_found(self, monkeypatch):
+        def miss_once(*known):
+            return [] if next(misses, False) else members(*known)
+
+        misses, members = iter([True]), process_tree._members
+        monkeypatch.setattr(process_tree, "_members", miss_once)
+        assert not alive(*pids(run_code(DETACH, AMPLE)))
+
+    def test_what_workers_share_is_removed_by_its_resource_tracker(self, hung):
+        with pytest.raises(FileNotFoundError):
+            SharedMemory(hung["sharer"].output.strip())
+
+    @pytest.mark.skipif(not hasattr(os, "waitid"), reason="has no zombies")
+    def test_nobody_waits_for_a_zombie(self):
+        with subprocess.Popen([sys.executable, "-c", ""]) as child:
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            assert not process_tree._lives(psutil.Process(child.pid))
 
     def test_a_chain_of_processes_that_each_start_the_next_ends(self):
         code = """

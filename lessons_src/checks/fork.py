@@ -111,7 +111,7 @@ def exercise_3(script: str) -> str:
             hint="os.waitpid takes the number that fork gave the parent.",
         )
     if can_fork():
-        _judge_run(run_code(PROBE, LIMIT, script, env={"PYTHONUNBUFFERED": ""}))
+        _judge_run(run_code(PROBE, LIMIT, script))
     else:
         _judge_text(script, calls)
     return (

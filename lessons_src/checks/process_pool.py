@@ -39,9 +39,8 @@ def exercise_1(received: Sequence[tuple[Span, float]]) -> str:
             "One task was done, and its answer had to wait for another one's.",
             "imap keeps the order of the tasks. Which method does not?",
         )
-    return (
-        f"You heard of {heard[0].task} first and of {heard[-1].task} last, as it was."
-    )
+    first, *_, last = (answer.task for answer in heard)
+    return f"You heard of {first} first and of {last} last, as they were done."
 
 
 @judged

@@ -25,35 +25,52 @@ def end_tree(child: subprocess.Popen, mark: str) -> None:
     mark
         name of an environment variable that was set for `child` and no other
     """
+    family = _family(child)
+    _end_group(child)
     started = time.monotonic()
     calm = 0
     # Two looks: one can miss a process that ends just as it starts the next
     while calm < 2 and (waited := time.monotonic() - started) < ENDING_SECONDS:
-        members = _members(child, mark)
+        members = _members(child, mark, family)
         calm = 0 if members else calm + 1
         workers = [process for process in members if not _tidies_up(process)]
-        doomed = workers or (members if waited > TIDYING_SECONDS else [])
-        if doomed:
-            _kill_all(doomed, child)
+        for process in workers or (members if waited > TIDYING_SECONDS else []):
+            _kill(process)
         child.poll()
         time.sleep(0.01)
     child.wait(ENDING_SECONDS)
 
 
-def _members(child: subprocess.Popen, mark: str) -> "list[psutil.Process]":
+def _end_group(child: subprocess.Popen) -> None:
+    # All at one blow, so that none can start another; resource trackers ignore it
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):
+            os.killpg(child.pid, signal.SIGTERM)
+
+
+def _family(child: subprocess.Popen) -> "list[psutil.Process]":
+    """List `child` and its descendants, as long as it lives and they have parents."""
     import psutil
 
-    members = {}
     with contextlib.suppress(psutil.Error):
         if child.poll() is None:
             main = psutil.Process(child.pid)
-            members = {p.pid: p for p in [main, *main.children(recursive=True)]}
+            return [main, *main.children(recursive=True)]
+    return []
+
+
+def _members(
+    child: subprocess.Popen, mark: str, family: "list[psutil.Process]"
+) -> "list[psutil.Process]":
+    import psutil
+
+    members = {process.pid: process for process in family}
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
             if _belongs(process, child, mark):
                 members[pid] = process
-    return [process for pid, process in sorted(members.items()) if _lives(process)]
+    return [process for _, process in sorted(members.items()) if _lives(process)]
 
 
 def _belongs(process: "psutil.Process", child: subprocess.Popen, mark: str) -> bool:
@@ -68,7 +85,7 @@ def _lives(process: "psutil.Process") -> bool:
     import psutil
 
     with contextlib.suppress(psutil.Error):
-        return process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
@@ -81,13 +98,8 @@ def _tidies_up(process: "psutil.Process") -> bool:
     return False
 
 
-def _kill_all(members: "list[psutil.Process]", child: subprocess.Popen) -> None:
+def _kill(process: "psutil.Process") -> None:
     import psutil
 
-    if hasattr(os, "killpg"):
-        # At one blow, so that none can start another; a resource tracker ignores it
-        with contextlib.suppress(OSError):
-            os.killpg(child.pid, signal.SIGTERM)
-    for process in members:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
+    with contextlib.suppress(psutil.Error):
+        process.kill()
