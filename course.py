@@ -410,7 +410,8 @@ def port_named(arguments):
     except (OSError, OverflowError, ValueError) as error:
         raise TroubleError(
             "Port %s cannot be used (%s): name another one, or none and JupyterLab "
-            "finds one that is free." % (named.group(1), error)
+            "finds one that is free."
+            % (named.group(1), getattr(error, "strerror", None) or error)
         )
     return True
 

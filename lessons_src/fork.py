@@ -21,18 +21,18 @@ from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lessons_src.tools.leash import Outcome, run_code
-from lessons_src.tools.programs import program
-from lessons_src.tools.recorded import live_or_recorded
 from lessons_src.tools.timeline import Span, clock, span
 
-# Names for readers; a child that starts by spawn imports this module
+# A spawned child imports this module: what only readers or the parent need is
+# imported here, for the names, or in the function that needs it
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
     from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
     from multiprocessing.synchronize import Barrier
+
+    from lessons_src.tools.leash import Outcome
 
 START_METHODS = ("fork", "forkserver", "spawn")
 PROGRAM_SECONDS = 30
@@ -194,6 +194,7 @@ def run_program(name: str, *arguments: str, limit: float = PROGRAM_SECONDS) -> s
 
     Where it cannot run, return the transcript of a run on Linux.
     """
+    from lessons_src.tools.recorded import live_or_recorded
 
     def run() -> str:
         return transcript_of(watch(name, *arguments, limit=limit))
@@ -204,12 +205,16 @@ def run_program(name: str, *arguments: str, limit: float = PROGRAM_SECONDS) -> s
 
 def watch(name: str, *arguments: str, limit: float = PROGRAM_SECONDS) -> Outcome:
     """Run the program `name` on a leash of `limit` seconds."""
+    from lessons_src.tools.leash import run_code
+    from lessons_src.tools.programs import program
+
     return run_code(program(name), limit, *arguments)
 
 
 def transcript_of(outcome: Outcome) -> str:
     r"""Return what a program printed, and how it ended if not in peace.
 
+    >>> from lessons_src.tools.leash import Outcome
     >>> print(transcript_of(Outcome(None, None, "so far\n", "", hung=True, limit=3)))
     so far
     --> hung: stopped after 3 s
@@ -261,6 +266,8 @@ def table(runs: dict[str, StartUp]) -> str:
 
 def compare(runs: dict[str, StartUp]) -> str:
     """Say what holds on every system about the three start methods."""
+    from lessons_src.tools.recorded import live_or_recorded
+
     live = set(runs) == set(START_METHODS)
     return live_or_recorded("fork_compare", lambda: _relations(**runs), live)
 

@@ -193,9 +193,9 @@ def test_a_child_reports_its_start_and_then_its_work(context):
 @pytest.mark.parametrize("method", own_methods())
 def test_children_start_one_after_the_other(method):
     run = start_children(method)
-    assert [start.task for start in run.starting] == [f"start {n}" for n in range(1, 6)]
+    assert [start.task for start in run.starting] == [f"start {n}" for n in range(1, 5)]
     assert most_at_once(run.starting + run.working) == 1
-    assert len(workers(run.starting)) == len(run.own_bytes) == 5
+    assert len(workers(run.starting)) == len(run.own_bytes) == 4
 
 
 def test_a_start_method_that_does_not_exist_is_an_error_with_its_reason():

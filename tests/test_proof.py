@@ -211,6 +211,27 @@ AFTER_THE_LAST_CELL = {
         ],
         "-c import time; time.sleep(99) an orphan",
     ),
+    "a worker left behind that ends with the kernel": Fault(
+        [
+            code(
+                "import multiprocessing, time\n"
+                "worker = multiprocessing.Process(\n"
+                "    target=time.sleep, args=[99], daemon=True)\n"
+                "worker.start()"
+            )
+        ],
+        "--multiprocessing-fork",
+    ),
+    "a child that starts at the end": Fault(
+        [
+            code(
+                "import atexit\n"
+                "command = [sys.executable, '-c', nap, 'a late child']\n"
+                "atexit.register(subprocess.Popen, command) and None"
+            )
+        ],
+        "-c import time; time.sleep(99) a late child",
+    ),
     "a print after the end": Fault(
         [
             code(

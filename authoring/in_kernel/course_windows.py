@@ -8,7 +8,6 @@ library needs, `os.fork`, really goes.
 import builtins
 import os
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from types import ModuleType
 from typing import Any
 
@@ -21,17 +20,18 @@ MISSING_MODULES = {
 # underscore pass
 ON_WINDOWS = {
     "os": """
-        DirEntry EX_OK F_OK GenericAlias Mapping MutableMapping O_* P_DETACH P_NOWAIT
-        P_NOWAITO P_OVERLAY P_WAIT PathLike R_OK SEEK_CUR SEEK_END SEEK_SET TMP_MAX
-        W_OK X_OK abc abort access add_dll_directory altsep chdir chmod close
-        closerange cpu_count curdir defpath device_encoding devnull dup dup2 environ
-        error execl execle execlp execlpe execv execve execvp execvpe extsep fdopen
-        fsdecode fsencode fspath fstat fsync ftruncate get_exec_path get_inheritable
-        get_terminal_size getcwd getcwdb getenv getlogin getpid getppid isatty kill
-        linesep link listdir lseek lstat makedirs mkdir name open pardir path pathsep
-        pipe popen process_cpu_count putenv read readinto readlink reload_environ
-        remove removedirs rename renames replace rmdir scandir sep set_inheritable
-        spawnl spawnle spawnv spawnve st stat stat_result statvfs_result strerror
+        DirEntry EX_OK F_OK GenericAlias Mapping MutableMapping O_APPEND O_CREAT
+        O_EXCL O_RDONLY O_RDWR O_TRUNC O_WRONLY P_DETACH P_NOWAIT P_NOWAITO P_OVERLAY
+        P_WAIT PathLike R_OK SEEK_CUR SEEK_END SEEK_SET TMP_MAX W_OK X_OK abc abort
+        access add_dll_directory altsep chdir chmod close closerange cpu_count curdir
+        defpath device_encoding devnull dup dup2 environ error execl execle execlp
+        execlpe execv execve execvp execvpe extsep fdopen fsdecode fsencode fspath
+        fstat fsync ftruncate get_exec_path get_inheritable get_terminal_size getcwd
+        getcwdb getenv getlogin getpid getppid isatty kill linesep link listdir lseek
+        lstat makedirs mkdir name open pardir path pathsep pipe popen
+        process_cpu_count putenv read readinto readlink reload_environ remove
+        removedirs rename renames replace rmdir scandir sep set_inheritable spawnl
+        spawnle spawnv spawnve st stat stat_result statvfs_result strerror
         supports_bytes_environ supports_dir_fd supports_effective_ids supports_fd
         supports_follow_symlinks symlink sys system terminal_size times times_result
         truncate umask uname_result unlink unsetenv urandom utime waitpid
@@ -41,17 +41,11 @@ ON_WINDOWS = {
         Signals default_int_handler getsignal raise_signal set_wakeup_fd signal
         strsignal valid_signals""",
     "time": """
-        altzone asctime ctime daylight get_clock_info gmtime localtime mktime monotonic
-        monotonic_ns perf_counter perf_counter_ns process_time process_time_ns sleep
-        strftime strptime struct_time thread_time thread_time_ns time time_ns timezone
-        tzname""",
+        altzone asctime ctime daylight get_clock_info gmtime localtime mktime
+        monotonic monotonic_ns perf_counter perf_counter_ns process_time
+        process_time_ns sleep strftime strptime struct_time thread_time thread_time_ns
+        time time_ns timezone tzname""",
     "select": "error select",
-}
-POSIX_FILE_FLAGS = {
-    *("O_ACCMODE", "O_ASYNC", "O_CLOEXEC", "O_DIRECT", "O_DIRECTORY", "O_DSYNC"),
-    *("O_EVTONLY", "O_EXLOCK", "O_FSYNC", "O_LARGEFILE", "O_NDELAY", "O_NOATIME"),
-    *("O_NOCTTY", "O_NOFOLLOW", "O_NOFOLLOW_ANY", "O_NONBLOCK", "O_PATH", "O_RSYNC"),
-    *("O_SEARCH", "O_SHLOCK", "O_SYMLINK", "O_SYNC", "O_TMPFILE"),
 }
 
 
@@ -62,15 +56,12 @@ class AsOnWindows(ModuleType):
         super().__init__(module.__name__, module.__doc__)
         self.__dict__.update(
             _module=module,
-            _patterns=ON_WINDOWS[module.__name__].split(),
+            _names=set(ON_WINDOWS[module.__name__].split()),
             __spec__=module.__spec__,
         )
 
     def _lacks(self, name: str) -> bool:
-        return name in POSIX_FILE_FLAGS or not (
-            name.startswith("_")
-            or any(fnmatchcase(name, pattern) for pattern in self._patterns)
-        )
+        return not name.startswith("_") and name not in self._names
 
     def __getattr__(self, name: str) -> Any:
         if self._lacks(name):

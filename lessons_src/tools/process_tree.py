@@ -23,7 +23,8 @@ def end_tree(child: subprocess.Popen, mark: str) -> None:
     child
         started in a session of its own
     mark
-        name of an environment variable that was set for `child` and no other
+        name of an environment variable that was set for `child` and no other, which
+        those that lost their parent have inherited
     """
     family = _family(child)
     _end_group(child)
@@ -31,7 +32,7 @@ def end_tree(child: subprocess.Popen, mark: str) -> None:
     calm = 0
     # Two looks: one can miss a process that ends just as it starts the next
     while calm < 2 and (waited := time.monotonic() - started) < ENDING_SECONDS:
-        members = _members(child, mark, family)
+        members = _members(mark, family)
         calm = 0 if members else calm + 1
         workers = [process for process in members if not _tidies_up(process)]
         for process in workers or (members if waited > TIDYING_SECONDS else []):
@@ -59,26 +60,17 @@ def _family(child: subprocess.Popen) -> "list[psutil.Process]":
     return []
 
 
-def _members(
-    child: subprocess.Popen, mark: str, family: "list[psutil.Process]"
-) -> "list[psutil.Process]":
+def _members(mark: str, family: "list[psutil.Process]") -> "list[psutil.Process]":
     import psutil
 
     members = {process.pid: process for process in family}
     for pid in psutil.pids():
+        # Those of other users do not tell, and some end while we look
         with contextlib.suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
-            if _belongs(process, child, mark):
+            if mark in process.environ():
                 members[pid] = process
     return [process for _, process in sorted(members.items()) if _lives(process)]
-
-
-def _belongs(process: "psutil.Process", child: subprocess.Popen, mark: str) -> bool:
-    # One that lost its parent still has the session (not on Windows) or the mark
-    get_session = getattr(os, "getsid", None)
-    if get_session and get_session(process.pid) == child.pid:
-        return True
-    return mark in process.environ()
 
 
 def _lives(process: "psutil.Process") -> bool:

@@ -15,7 +15,7 @@ class Wrong(Exception):
     """Tell from inside a check that the answer is not right, and `why`."""
 
     def __init__(self, why: str, hint: str = "") -> None:
-        super().__init__(why, hint)
+        super().__init__(why)
         self.why = why
         self.hint = hint
 
