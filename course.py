@@ -392,8 +392,12 @@ def failure(what):
         if re.search(pattern, text):
             return "%s: %s, then run this again (log: %s)." % (what, cause, LOG)
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no word"]
-    last = ([line for line in lines if line.startswith("ERROR")] or lines)[-1]
-    return "%s (%s): see %s, mend it, then run this again." % (what, last, LOG)
+    errors = re.findall(r"(?m)^\s*((?:ERROR|[\w.]+(?:Error|Exception)): .*)$", text)
+    return "%s (%s): see %s, mend it, then run this again." % (
+        what,
+        (errors or lines)[-1],
+        LOG,
+    )
 
 
 def port_named(arguments):

@@ -1,4 +1,4 @@
-"""Lesson 01, Process pools: what the workers do, and three rigged objects.
+"""Lesson 01, Process pools: the workers, and what is rigged to fail or to count.
 
 the notebook              the pool
 tasks -> letters -> [first come, first served] -> worker: nap, nap, ...
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from lessons_src.tools.timeline import Recorder, Span, clock, lanes, span, workers
 
+SLICES = 12
 QUARREL_SECONDS = 60
 TRIES = 5
 HEADLINES = [
@@ -27,7 +28,6 @@ HEADLINES = [
     "Storm delays the vote",
     "Circus in town",
 ]
-SLICES = 12
 
 
 class Nap(NamedTuple):

@@ -448,6 +448,7 @@ PIP_SAYS = {
     "HINT: ... Windows Long Path support": "too long for Windows",
     "OSError: [WinError 5] Access is denied": "are in use",
     "ERROR: first\nERROR: Hashes differ\nbye": "(ERROR: Hashes differ)",
+    "  a.BadError: no README\nerror: in-short\nbye": "(a.BadError: no README)",
     "bye": "(bye)",
     "": "(no word)",
 }

@@ -113,5 +113,5 @@ def _refuse_tables(tables: list[StepTable]) -> None:
 
 
 def _told(error: object) -> str:
-    kind = error if isinstance(error, type) else type(error)
-    return f"{kind.__name__} {error}"
+    # An error, its class, or a text: any of them may have been kept
+    return f"{type(error).__name__} {error}"
