@@ -61,14 +61,12 @@ CAUSES = {
     r"|name resolution|ProxyError|SSLError|trusted or secure host": "the package index "
     "cannot be reached: go online (behind a proxy, set HTTPS_PROXY)",
 }
-WRITABLE = "move the course to a folder you may write to, close what uses its .venv"
-CURES = {
-    errno.ENOENT: "fetch the whole course again",
-    errno.ENOSPC: "free about 1 GB on the disk",
-    errno.EACCES: WRITABLE,
-    errno.EPERM: WRITABLE,
-    errno.EROFS: WRITABLE,
-}
+CURES = dict.fromkeys(
+    [errno.EACCES, errno.EPERM, errno.EROFS],
+    "move the course to a folder you may write to, close what uses its .venv",
+)
+CURES[errno.ENOENT] = "fetch the whole course again"
+CURES[errno.ENOSPC] = "free about 1 GB on the disk"
 signals = []
 
 
@@ -104,16 +102,11 @@ def listen():
             signal.signal(number, lambda number, frame: signals.append(number))
 
 
-def leave_if_told():
-    """Leave if a signal came."""
+def pause(seconds=0.1):
+    """Sleep so many `seconds`, and leave if a signal came."""
+    time.sleep(seconds)
     if signals:
         raise KeyboardInterrupt
-
-
-def pause():
-    """Sleep a moment, and leave if a signal came."""
-    time.sleep(0.1)
-    leave_if_told()
 
 
 def run(command, polite=None, output=None, tick=lambda: None):
@@ -186,11 +179,10 @@ def wanted():
 def read_stamp():
     """Return what the last set-up wrote, or None if there never was one."""
     try:
-        stamp = json.loads(STAMP.read_text("utf-8"))
-        return {"made_for": stamp["made_for"], "holds": stamp["holds"]}
+        return dict(UNFINISHED, **json.loads(STAMP.read_text("utf-8")))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, TypeError):
         return UNFINISHED
 
 
@@ -220,7 +212,7 @@ def packages_folder():
     except (OSError, subprocess.CalledProcessError):
         answer = ""
     # Was it Ctrl-C that ended it?
-    leave_if_told()
+    pause(0)
     return Path(answer.strip()) if answer else None
 
 
@@ -343,20 +335,18 @@ def has_pip():
 def install(folder):
     """Install requirements.txt into the packages `folder`, then stamp `.venv`."""
     print("Installing the packages (the first time takes a minute or two).", flush=True)
-    before, stamp, start = contents(folder), read_stamp(), time.monotonic()
+    before, stamp, wish = contents(folder), read_stamp(), wanted()
     write_stamp(UNFINISHED)
     LOG.write_bytes(b"")
-    seen = sys.stdout.isatty()
+    seen, start = sys.stdout.isatty(), time.monotonic()
 
     def progress():
         if seen:
-            collected = len(
-                re.findall(rb"\n(Collecting|Processing) ", LOG.read_bytes())
-            )
+            collected = re.findall(b"\n(Collecting|Processing) ", LOG.read_bytes())
             installed = sum(name.endswith(".dist-info") for name in os.listdir(folder))
             line = "\r%3d s: %d packages collected, %d installed "
-            print(line % (time.monotonic() - start, collected, installed), end="")
-            sys.stdout.flush()
+            figures = (time.monotonic() - start, len(collected), installed)
+            print(line % figures, end="", flush=True)
 
     pip = [PYTHON, "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
     try:
@@ -374,7 +364,7 @@ def install(folder):
             "settings ('pip config list' shows them), then run this again."
         )
     silence_news()
-    write_stamp({"made_for": wanted(), "holds": contents(folder)})
+    write_stamp({"made_for": wish, "holds": contents(folder)})
 
 
 def silence_news():
@@ -393,11 +383,8 @@ def failure(what):
             return "%s: %s, then run this again (log: %s)." % (what, cause, LOG)
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no word"]
     errors = re.findall(r"(?m)^\s*((?:ERROR|[\w.]+(?:Error|Exception)): .*)$", text)
-    return "%s (%s): see %s, mend it, then run this again." % (
-        what,
-        (errors or lines)[-1],
-        LOG,
-    )
+    last = (errors or lines)[-1]
+    return "%s (%s): see %s, mend it, then run this again." % (what, last, LOG)
 
 
 def port_named(arguments):

@@ -14,7 +14,7 @@ from jupyter_client.manager import KernelManager
 from nbformat import NotebookNode
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 
-from authoring.page import OUTPUTS, Page, error_of, tags_of, text_of
+from authoring.page import OUTPUTS, Page, error_of, plain, tags_of, text_of
 from authoring.processes import (
     described,
     end,
@@ -171,7 +171,7 @@ class Kernel:
             wrong += [f"came after its cell had ended: {it}" for it in self.late_news()]
             wrong += self._end_what_is_left_behind()
             wrong += self._leave()
-            said = self.terminal_news().strip()
+            said = plain(self.terminal_news())
             if said:
                 wrong.append(f"printed where no reader looks: {said}")
         except KernelFailed as failure:
@@ -226,14 +226,14 @@ def wrong_while_running(
 ) -> list[str]:
     """Return a sentence for each thing that was wrong when `cell` gave `outputs`."""
     error, tagged = error_of(outputs), "raises-exception" in tags_of(cell)
-    stderr, terminal = text_of(outputs, "stderr"), kernel.terminal_news().strip()
+    stderr, terminal = plain(text_of(outputs, "stderr")), plain(kernel.terminal_news())
     wrong = [f"printed by a cell that had ended: {it}" for it in kernel.late_news()]
     if error and not tagged:
         wrong.append(f"raised {error}")
     if tagged and not error:
         wrong.append("is tagged raises-exception, but raised nothing")
     if stderr:
-        wrong.append(f"wrote on stderr: {stderr.strip()}")
+        wrong.append(f"wrote on stderr: {stderr}")
     if terminal:
         wrong.append(f"printed where no reader looks: {terminal}")
     return wrong
@@ -248,7 +248,7 @@ def _answer(result: dict[str, Any]) -> Any:
 
 def _summary(output: NotebookNode) -> str:
     if output.output_type == "stream":
-        return f"{output.name}: {output.text.strip()}"
+        return f"{output.name}: {plain(output.text)}"
     if output.output_type == "error":
         return f"{output.ename}: {output.evalue}"
     return f"{output.output_type}: {output.data.get('text/plain', '')}"

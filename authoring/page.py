@@ -1,5 +1,6 @@
 """The outputs of one cell, gathered from the messages of its kernel."""
 
+import re
 from typing import Any
 
 from nbformat import NotebookNode
@@ -8,6 +9,7 @@ from nbval.plugin import coalesce_streams
 
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
 LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Page:
@@ -75,3 +77,12 @@ def error_of(outputs: list[NotebookNode]) -> str:
 def tags_of(cell: NotebookNode) -> list[str]:
     """Return the tags of `cell`."""
     return cell.metadata.get("tags", [])
+
+
+def plain(text: str) -> str:
+    r"""Return `text` without colours and without blanks around it.
+
+    >>> plain("\x1b[31mValueError\x1b[39m: no\n")
+    'ValueError: no'
+    """
+    return COLOUR.sub("", text).strip()

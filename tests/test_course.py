@@ -76,13 +76,15 @@ def build_house(folder):
     return folder
 
 
-def start(folder, *arguments, python=(sys.executable,), **variables):
+def start(
+    folder, *arguments, python=(sys.executable,), stdout=subprocess.PIPE, **variables
+):
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
     return subprocess.Popen(
         [*python, str(folder / "course.py"), *arguments],
         env=dict(environment, PYTHONIOENCODING="utf-8", **variables),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,
@@ -681,6 +683,22 @@ pathlib.Path("hangs").touch()
 while not pathlib.Path("go").exists():
     time.sleep(0.02)
 """
+
+
+@posix_only
+def test_a_reader_at_a_terminal_sees_the_packages_counted(house):
+    says = "print('Looking\\nCollecting a\\nProcessing b', flush=True)\n"
+    (house / "pip_does.py").write_text(says + WAIT_FOR_GO)
+    ours, theirs = os.openpty()
+    process = start(house, "test", stdout=theirs)
+    os.close(theirs)
+    seen = b""
+    while b" 2 packages collected, 0 installed" not in seen:
+        assert select.select([ours], [], [], LIMIT)[0], "it says nothing"
+        seen += os.read(ours, 4096)
+    (house / "go").touch()
+    assert finish(process).returncode == 0
+    os.close(ours)
 
 
 @posix_only

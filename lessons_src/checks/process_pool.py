@@ -11,7 +11,7 @@ from lessons_src.tools.verdict import Wrong, judged
 TASKS = 5
 # Two that end together may arrive either way round
 SLACK_SECONDS = 0.1
-STARTS = range(1, 1001)
+STARTS = range(1, 1025)
 MOST = 10
 PARTIES = (4, 0, 13, 6, 3, 2)
 QUARREL = 13
@@ -32,6 +32,11 @@ def exercise_1(received: Sequence[tuple[Span, float]]) -> str:
         raise Wrong(
             "The first answer reached you when all the tasks were done.",
             "map waits for all of them. Note each answer inside the loop, too.",
+        )
+    if any(moment < answer.stop for answer, moment in received):
+        raise Wrong(
+            "An answer is noted before its task was done.",
+            "Look at the clock inside the loop, anew for each answer.",
         )
     heard = [answer for answer, _ in sorted(received, key=lambda pair: pair[1])]
     if any(next_.stop + SLACK_SECONDS < this.stop for this, next_ in pairwise(heard)):
@@ -62,7 +67,7 @@ def exercise_2(tables: Sequence[StepTable], merged: Mapping[int, int]) -> str:
     if missing := wanted.keys() - merged.keys():
         raise Wrong(
             f"{len(missing)} numbers are missing; {min(missing)} is one of them.",
-            "range(1, 1000) ends at 999. Are all the tables merged?",
+            "range(1, 1024) ends at 1023. Are all the tables merged?",
         )
     if dict(merged) != wanted:
         raise Wrong("merged is not the loop's answer.", "At most 10 steps.")
