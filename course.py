@@ -140,9 +140,10 @@ def end(child, polite):
     if child.poll() is not None:
         return
     if polite and not WINDOWS:
-        os.killpg(child.pid, polite)
-        ended(child, 15)
-        with contextlib.suppress(ProcessLookupError):
+        # macOS forbids signals to what has just ended
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, polite)
+            ended(child, 15)
             os.killpg(child.pid, signal.SIGKILL)
     # Of all signals only Ctrl-C goes to every program in the terminal
     elif not WINDOWS and (signals[:1] != [signal.SIGINT] or not ended(child, 10)):

@@ -90,12 +90,17 @@ def test_exercise_1_refuses_a_shorter_answer():
 
 
 def test_exercise_1_refuses_a_way_out_to_fork():
-    verdict = check.exercise_1(REPAIRED.replace("spawn", "fork"))
-    assert refused(verdict, "Keep the start method")
+    way_out = REPAIRED.replace('"spawn"', '"fork"') + "# not spawn"
+    assert refused(check.exercise_1(way_out), "Keep the start method")
+
+
+def test_exercise_1_names_the_line_that_is_not_python():
+    verdict = check.exercise_1(BROKEN.replace("child.start()", "    child.start()"))
+    assert refused(verdict, "is not Python")
 
 
 def test_exercise_1_names_the_error_of_a_program_that_stops():
-    verdict = check.exercise_1("spawn = 1 / 0")
+    verdict = check.exercise_1("start_method = 'spawn'; 1 / 0")
     assert refused(verdict, "exit code 1. ZeroDivisionError")
 
 

@@ -224,6 +224,12 @@ def test_as_on_windows_posix_names_are_gone_and_the_others_are_there(run_in):
 
 
 @on_posix
+def test_as_on_windows_no_library_can_fork_either(run_in):
+    said = run_in("windows", "import sys; print(hasattr(sys.modules['os'], 'fork'))")
+    assert said == "False"
+
+
+@on_posix
 @pytest.mark.parametrize(
     ("statement", "error"),
     [

@@ -478,14 +478,17 @@ def test_a_start_method_that_the_system_lacks_is_an_error_only_by_name(
 
 
 def test_the_settings_of_a_user_change_nothing(one_notebook, monkeypatch):
-    startup = one_notebook.makepyfile(startup="print('from the start-up file')")
+    mine = "import builtins\nbuiltins.mine = True\n"
     profile = one_notebook.mkdir("ipython") / "profile_default" / "startup"
     profile.mkdir(parents=True)
-    (profile / "00.py").write_text("print('from the profile')\nimport sys\nsys.exit()")
-    monkeypatch.setenv("PYTHONSTARTUP", str(startup))
+    (profile / "00.py").write_text(mine)
     monkeypatch.setenv("IPYTHONDIR", str(one_notebook.path / "ipython"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(one_notebook.makepyfile(startup=mine)))
     monkeypatch.setenv("PYTHONWARNINGS", "error")
-    monkeypatch.setenv("MPLBACKEND", "no such thing")
-    source = "import os\nsorted({'MPLBACKEND', 'PYTHONSTARTUP'} & set(os.environ))"
-    write(one_notebook.path / "01_one.ipynb", code(source, value("['MPLBACKEND']")))
+    monkeypatch.setenv("MPLBACKEND", "mine")
+    source = (
+        "import builtins, os, sys\n"
+        "hasattr(builtins, 'mine') or 'mine' in os.environ.values() or sys.warnoptions"
+    )
+    write(one_notebook.path / "01_one.ipynb", code(source, value("[]")))
     run(one_notebook, PATIENCE).assert_outcomes(passed=2)

@@ -23,11 +23,16 @@ LOST = "os._exit ends a process without a flush: flush before it."
 END = "The child must not come to the parent's lines: end it with os._exit(0)."
 # Runs the reader's script, then tells about its children
 PROBE = """
-import os, sys
+import os, sys, time
 
-sys.stdout.reconfigure(line_buffering=False)  # as if the output went to a file
+# To a file, text waits until there is much of it; to a terminal, a line goes at once
+terminal = sys.argv[2] == "terminal"
+sys.stdout.reconfigure(line_buffering=terminal)
 forks, me = [], os.getpid()
 os.register_at_fork(after_in_parent=lambda: forks.append(1))
+if terminal:
+    # Whoever does not wait for the child is sure to be early
+    os.register_at_fork(after_in_child=lambda: time.sleep(0.3))
 try:
     exec(compile(sys.argv[1], "script", "exec"), {"__name__": "__main__"})
 finally:
@@ -67,8 +72,8 @@ def exercise_2(counter: Any, processes: Sequence[BaseProcess]) -> str:
         )
     if not hasattr(counter, "value"):
         raise Wrong(
-            f"counter is of type {type(counter).__name__}: no other process sees it.",
-            hint='context.Value("i", 0) makes one that all can see.',
+            f"counter is of type {type(counter).__name__}, and has no value to share.",
+            hint='context.Value("i", 0) makes a number that all processes see.',
         )
     _refuse_processes(processes)
     wanted = count_primes(0, STOP)
@@ -81,6 +86,8 @@ def exercise_2(counter: Any, processes: Sequence[BaseProcess]) -> str:
 
 
 def _refuse_processes(processes: Sequence[BaseProcess]) -> None:
+    if not all(isinstance(process, BaseProcess) for process in processes):
+        raise Wrong("`processes` should hold the processes themselves.")
     if len(processes) < 2:
         raise Wrong("One process is no team.", hint="Cut the range into parts.")
     if any(process.pid is None for process in processes):
@@ -111,7 +118,8 @@ def exercise_3(script: str) -> str:
             hint="os.waitpid takes the number that fork gave the parent.",
         )
     if can_fork():
-        _judge_run(run_code(PROBE, LIMIT, script))
+        for target in ("file", "terminal"):
+            _judge_run(run_code(PROBE, LIMIT, script, target))
     else:
         _judge_text(script, calls)
     return (

@@ -1,5 +1,6 @@
 import os
 import sys
+import traceback
 
 source = 10
 sys.stdout.flush()  # nothing in the buffer that could be copied
@@ -8,8 +9,10 @@ if pid == 0:
     try:
         print("child: ", pid, source)
         sys.stdout.flush()
-    finally:
-        os._exit(0)  # whatever happens, the child goes no further
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)  # whatever happens, the child goes no further
 os.waitpid(pid, 0)
 source -= 1
 print("parent:", source)
