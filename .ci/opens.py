@@ -60,6 +60,7 @@ def main() -> None:
         lesson = ask(port, "contents/notebooks/00_start_here.ipynb?content=1")
         print("served:", lesson["path"], len(lesson["content"]["cells"]), "cells")
         print("kernel:", ask(port, "kernels", "POST")["name"])
+        time.sleep(3)  # a kernel stopped while it imports says so on the terminal
         tree += tree[0].children(recursive=True)
         print("processes:", len(tree))
         os.killpg(course.pid, signal.SIGINT)  # what a terminal sends at Ctrl-C
