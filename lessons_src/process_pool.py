@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from multiprocessing.pool import Pool
 from typing import Any, NamedTuple
 
+from lessons_src.tools.naps import Nap, take_nap
 from lessons_src.tools.timeline import Recorder, Span, clock, lanes, span, workers
 
 SLICES = 12
@@ -28,13 +29,6 @@ HEADLINES = [
     "Storm delays the vote",
     "Circus in town",
 ]
-
-
-class Nap(NamedTuple):
-    """A task that only waits, as for a server or a disk."""
-
-    name: str
-    seconds: float
 
 
 class Delivery(NamedTuple):
@@ -119,13 +113,6 @@ def collatz_steps(start: int) -> int:
         start = 3 * start + 1 if start % 2 else start // 2
         steps += 1
     return steps
-
-
-def take_nap(nap: Nap) -> Span:
-    """Sleep as long as `nap` says, and tell who slept from when to when."""
-    start = clock()
-    time.sleep(nap.seconds)
-    return span(nap.name, start)
 
 
 def share_on_record(recorder: Recorder, guests: int) -> int:

@@ -1,17 +1,10 @@
 """Lesson 00: tasks that wait (naps) and tasks that compute (hunts)."""
 
-import time
 from math import isqrt
 from typing import NamedTuple
 
+from lessons_src.tools.naps import Nap
 from lessons_src.tools.timeline import Span, clock, span
-
-
-class Nap(NamedTuple):
-    """A task that only waits, as for a server or a disk."""
-
-    name: str
-    seconds: float
 
 
 class Hunt(NamedTuple):
@@ -44,13 +37,6 @@ def make_hunts(count: int, stop: int) -> list[Hunt]:
     [Hunt(name='task 0', stop=100), Hunt(name='task 1', stop=100)]
     """
     return [Hunt(f"task {number}", stop) for number in range(count)]
-
-
-def take_nap(nap: Nap) -> Span:
-    """Sleep as long as `nap` says, and tell who slept from when to when."""
-    start = clock()
-    time.sleep(nap.seconds)
-    return span(nap.name, start)
 
 
 def count_primes(stop: int) -> int:

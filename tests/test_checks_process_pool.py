@@ -10,9 +10,9 @@ from lessons_src.process_pool import (
     make_tasks,
     share_cake,
     tabulate_steps,
-    take_nap,
 )
 from lessons_src.tools.chunks import merge_dicts, split_list
+from lessons_src.tools.naps import take_nap
 from lessons_src.tools.pools import warm_pool
 from lessons_src.tools.timeline import Span, clock
 

@@ -4,7 +4,8 @@ from multiprocessing.pool import ThreadPool
 import pytest
 
 from lessons_src.checks import start_here as check
-from lessons_src.start_here import make_naps, take_nap
+from lessons_src.start_here import make_naps
+from lessons_src.tools.naps import take_nap
 from lessons_src.tools.pools import warm_pool
 from lessons_src.tools.timeline import queued_behind
 

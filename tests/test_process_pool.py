@@ -9,7 +9,6 @@ from lessons_src.process_pool import (
     Delivery,
     Findings,
     Letter,
-    Nap,
     Opened,
     StepTable,
     article_split_list,
@@ -27,11 +26,11 @@ from lessons_src.process_pool import (
     share_in_peace,
     share_on_record,
     tabulate_steps,
-    take_nap,
 )
 from lessons_src.tools.chunks import split_list
+from lessons_src.tools.naps import Nap, take_nap
 from lessons_src.tools.pools import warm_pool
-from lessons_src.tools.timeline import Recorder, Span, workers
+from lessons_src.tools.timeline import Recorder, Span
 
 LIMIT = 60
 KINDS = ["flood", "vote"]
@@ -53,14 +52,6 @@ def pool(context):
 )
 def test_a_pool_gives_the_answers_of_the_loop(pool, worker, items):
     assert pool.map_async(worker, items).get(LIMIT) == list(map(worker, items))
-
-
-def test_a_pool_takes_each_nap_once_and_not_in_the_parent(pool):
-    tasks = make_tasks([1, 1, 1], 0.01)
-    answers = pool.map_async(take_nap, tasks, 1).get(LIMIT)
-    assert [answer.task for answer in answers] == ["task 0", "task 1", "task 2"]
-    assert all(answer.seconds >= 0.005 for answer in answers)
-    assert set(workers(answers)).isdisjoint(workers([take_nap(tasks[0])]))
 
 
 def test_starmap_over_parts_finds_the_events_that_the_loop_finds(pool):
@@ -227,12 +218,10 @@ def test_the_article_splits_evenly_and_loses_everything_without_parts():
 @pytest.mark.parametrize(
     "record",
     [
-        Nap("task 0", 0.1),
         Delivery([], []),
         Findings({"Storm": ["storm"]}, [""]),
         StepTable(7, {1: 0}),
         Opened(7, 1, 2),
-        take_nap,
         share_cake,
         share_in_peace,
         share_on_record,

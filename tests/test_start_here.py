@@ -7,14 +7,13 @@ from lessons_src import start_here
 from lessons_src.start_here import (
     Catch,
     Hunt,
-    Nap,
     count_primes,
     hunt_primes,
     is_prime,
     make_hunts,
     make_naps,
-    take_nap,
 )
+from lessons_src.tools.naps import Nap
 from lessons_src.tools.pools import warm_pool
 from lessons_src.tools.timeline import Span
 
@@ -45,14 +44,6 @@ def test_tasks_are_numbered_from_zero():
     assert make_naps(0, 0.5) == make_hunts(0, 9) == []
 
 
-def test_a_nap_sleeps_as_long_as_asked_within_its_span(monkeypatch):
-    slept = []
-    monkeypatch.setattr(start_here, "clock", lambda: len(slept))
-    monkeypatch.setattr(start_here.time, "sleep", slept.append)
-    monkeypatch.setattr(start_here, "span", lambda *span: (*span, list(slept)))
-    assert take_nap(Nap("task 7", 0.25)) == ("task 7", 0, [0.25])
-
-
 def test_a_hunt_counts_within_its_span(monkeypatch):
     counted = []
     monkeypatch.setattr(start_here, "clock", lambda: len(counted))
@@ -71,20 +62,11 @@ def test_hunts_in_a_pool_catch_what_they_catch_in_a_loop(pool):
     assert os.getpid() not in {each.span.process for each in caught}
 
 
-def test_naps_in_a_pool_are_those_of_a_loop(pool):
-    naps = make_naps(3, 0.01)
-    spans = pool.map_async(take_nap, naps, 1).get(LIMIT)
-    assert [span.task for span in spans] == [take_nap(nap).task for nap in naps]
-    assert os.getpid() not in {span.process for span in spans}
-
-
 @pytest.mark.parametrize(
     "thing",
     [
-        Nap("task 0", 0.5),
         Hunt("task 0", 9),
         Catch(4, Span(1, 2, "task 0", 0.0, 1.0)),
-        take_nap,
         hunt_primes,
     ],
 )
