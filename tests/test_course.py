@@ -76,6 +76,11 @@ def build_house(folder):
     return folder
 
 
+def as_from_a_terminal():
+    # A test run behind nohup has this one ignored, and children inherit that
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def start(
     folder, *arguments, python=(sys.executable,), stdout=subprocess.PIPE, **variables
 ):
@@ -88,6 +93,7 @@ def start(
         stderr=subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,
+        preexec_fn=as_from_a_terminal if os.name == "posix" else None,
     )
 
 
