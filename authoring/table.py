@@ -13,7 +13,7 @@ def lesson_table() -> str:
     ValueError
         When a notebook's first cell lacks something, naming the notebook.
     """
-    rows = ["| lesson | you will learn | minutes |", "| --- | --- | --- |"]
+    rows = ["| lesson | in one sentence | minutes |", "| --- | --- | --- |"]
     for path in notebooks():
         try:
             head = head_of(read(path))
