@@ -79,7 +79,8 @@ class Kernel:
             self._client.wait_for_ready(timeout=START_SECONDS)
         except RuntimeError as error:
             raise KernelFailed(f"{error}\n{self.terminal_news()}") from error
-        self._ask("threads_so_far()")
+        # On Windows the process that we started is only a launcher of the kernel's
+        self._process = psutil.Process(self._ask("take_stock()"))
 
     def run(self, source: str, limit: float) -> list[NotebookNode]:
         """Run `source` as a cell and return its outputs.
@@ -189,8 +190,7 @@ class Kernel:
             self._note_late(message)
 
     def _end_what_is_left_behind(self) -> list[str]:
-        kernel = psutil.Process(self._manager.provisioner.pid)
-        processes = left_behind(kernel, self._mark)
+        processes = left_behind(self._process, self._mark)
         wrong = [f"left running: {described(process)}" for process in processes]
         end(processes)
         return wrong

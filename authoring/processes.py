@@ -25,11 +25,12 @@ def left_behind(
     Those with an id in `known`, and what multiprocessing keeps on purpose, do not
     count; nor does a child that ended but was not waited for yet.
     """
+    family = {parent, *parent.parents()}
     return still_alive(
         [
             process
             for process in _processes(known)
-            if process != parent
+            if process not in family
             and (_carries(process, mark) or _descends(process, parent))
             and not _serves(process, parent)
         ]

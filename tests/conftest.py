@@ -1,6 +1,5 @@
 """What several tests share: each start method, and nothing left behind."""
 
-import os
 import threading
 import uuid
 from multiprocessing import get_all_start_methods, get_context
@@ -29,9 +28,10 @@ def context(start_method):
 @pytest.fixture(scope="session", autouse=True)
 def mark():
     # Found again in each process that a test starts, orphans too
-    os.environ["COURSE_MARK"] = mark = uuid.uuid4().hex
-    yield mark
-    del os.environ["COURSE_MARK"]
+    with pytest.MonkeyPatch.context() as patch:
+        mark = uuid.uuid4().hex
+        patch.setenv("COURSE_MARK", mark)
+        yield mark
 
 
 @pytest.fixture(autouse=True)

@@ -7,13 +7,14 @@ import os
 import sys
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
+from os.path import normcase
 
 HERE = os.path.dirname(__file__)  # noqa: PTH120 - each child pays for an import
 
 
 def run_the_one_behind_this() -> None:
     """Run the next `sitecustomize` on the path, if the system has one."""
-    elsewhere = [folder for folder in sys.path if folder != HERE]
+    elsewhere = [folder for folder in sys.path if normcase(folder) != normcase(HERE)]
     spec = PathFinder.find_spec("sitecustomize", elsewhere)
     if spec and spec.loader:
         spec.loader.exec_module(module_from_spec(spec))
