@@ -4,10 +4,15 @@ import threading
 import uuid
 from multiprocessing import get_all_start_methods, get_context
 
+import hypothesis
 import psutil
 import pytest
 
 from authoring.processes import described, end, left_behind
+
+# No clock decides, and each run tries the same examples
+hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("course")
 
 THREAD_GRACE_SECONDS = 3
 # Threads that their libraries keep by design
