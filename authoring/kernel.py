@@ -79,8 +79,16 @@ class Kernel:
             self._client.wait_for_ready(timeout=START_SECONDS)
         except RuntimeError as error:
             raise KernelFailed(f"{error}\n{self.terminal_news()}") from error
+        self._wait_until_heard()
         # On Windows the process that we started is only a launcher of the kernel's
         self._process = psutil.Process(self._ask("take_stock()"))
+
+    def _wait_until_heard(self) -> None:
+        """Wait for a first message: those sent before we are subscribed are lost."""
+        for _ in range(START_SECONDS):
+            if self._read_until_idle(self._client.kernel_info(), Page(), limit=1):
+                return
+        raise KernelFailed(f"the kernel said nothing for {START_SECONDS} s")
 
     def run(self, source: str, limit: float) -> list[NotebookNode]:
         """Run `source` as a cell and return its outputs.

@@ -4,6 +4,7 @@ The choice is the *default* of `multiprocessing`, as if the system had it: code 
 asks for another method, or sets its own, still can.
 """
 
+import sys
 from types import ModuleType
 
 from course_imports import after_import
@@ -35,3 +36,6 @@ def set_default(contexts: ModuleType, mode: str) -> None:
     methods.sort(key=lambda method: method != first)
     contexts._default_context._default_context = known[first]
     contexts.DefaultContext.get_all_start_methods = lambda _: list(methods)
+    # Its package copies the methods; it may have done so before, under coverage
+    package = sys.modules[contexts.__package__]
+    package.get_all_start_methods = contexts._default_context.get_all_start_methods
