@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from multiprocessing.pool import ThreadPool
@@ -6,6 +7,8 @@ from multiprocessing.pool import ThreadPool
 import pytest
 
 from lessons_src.tools import machine
+
+GIL_OFF = "import sys; print(not getattr(sys, '_is_gil_enabled', lambda: True)())"
 
 
 def run_python(code):
@@ -108,3 +111,56 @@ def test_the_machine_allows_no_more_cores_than_it_has():
     found = machine.this_machine()
     assert 1 <= found.cores_allowed <= found.cores
     assert found.default_start_method in found.start_methods
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    # The interpreters that a search finds, by name, and what each prints
+    shelf = {}
+
+    def run(command, **named):
+        printed = shelf[command[0].removeprefix("found/")]
+        if isinstance(printed, Exception):
+            raise printed
+        return subprocess.CompletedProcess(command, printed is None, printed, "")
+
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
+    monkeypatch.setattr(
+        shutil, "which", lambda name: f"found/{name}" if name in shelf else None
+    )
+    monkeypatch.setattr(subprocess, "run", run)
+    return shelf
+
+
+def test_a_python_whose_gil_is_off_is_itself_the_free_threaded_one(shelf, monkeypatch):
+    shelf["python3.13t"] = "False\n"
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert machine.free_threaded_python() == sys.executable
+
+
+def test_without_a_free_threaded_python_there_is_none(shelf):
+    assert machine.free_threaded_python() is None
+
+
+def test_the_first_free_threaded_python_is_taken(shelf):
+    shelf |= {"python3.15t": "False\n", "python3.14t": "False\n"}
+    assert machine.free_threaded_python() == "found/python3.14t"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["True\n", "", None, OSError(), subprocess.TimeoutExpired("python3.13t", 20)],
+    ids=["told to keep its GIL", "silent", "fails", "no program", "hangs"],
+)
+def test_one_that_does_not_run_with_its_gil_off_is_passed_over(shelf, answer):
+    shelf |= {"python3.13t": answer}
+    assert machine.free_threaded_python() is None
+    shelf["python3.14t"] = "False\n"
+    assert machine.free_threaded_python() == "found/python3.14t"
+
+
+def test_what_is_found_here_really_runs_with_its_gil_off():
+    python = machine.free_threaded_python()
+    command = [python or sys.executable, "-c", GIL_OFF]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == str(python is not None)

@@ -3,8 +3,13 @@
 import multiprocessing
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from typing import NamedTuple
+
+FREE_THREADED_MINORS = range(13, 20)
+ANSWER_SECONDS = 20
 
 
 class Machine(NamedTuple):
@@ -98,3 +103,27 @@ def gil_enabled() -> bool:
     """Tell whether only one thread at a time may run Python code here."""
     # Missing before 3.13, where the GIL cannot be off
     return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def free_threaded_python() -> str | None:
+    """Return the path of a Python that runs here with its GIL off, or None.
+
+    That is this one if its GIL is off, else the first of `python3.13t`,
+    `python3.14t` and so on that is found and says, when it is run, that its GIL is
+    off. A free-threaded Python may run with the GIL on, if it was told to.
+    """
+    if not gil_enabled():
+        return sys.executable
+    names = (f"python3.{minor}t" for minor in FREE_THREADED_MINORS)
+    found = filter(None, map(shutil.which, names))
+    return next(filter(_runs_without_gil, found), None)
+
+
+def _runs_without_gil(python: str) -> bool:
+    command = [python, "-c", "import sys; print(sys._is_gil_enabled())"]
+    quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    try:
+        done = subprocess.run(command, timeout=ANSWER_SECONDS, **quiet)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and done.stdout.strip() == "False"
