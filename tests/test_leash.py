@@ -7,9 +7,11 @@ import sys
 import tempfile
 import threading
 import uuid
+import venv
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 import psutil
 import pytest
@@ -419,6 +421,13 @@ class TestScript:
         monkeypatch.setenv("OLD", "old")
         code = "import os\nprint(os.environ['OLD'], os.environ['NEW'])"
         assert run_code(code, AMPLE, env={"NEW": "new"}).output == "old new\n"
+
+    def test_another_python_can_be_named(self, tmp_path):
+        venv.create(tmp_path, symlinks=os.name != "nt")
+        place = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+        code = "import sys; print(sys.prefix)"
+        outcome = run_code(code, AMPLE, python=str(tmp_path / place))
+        assert Path(outcome.output.strip()).samefile(tmp_path)
 
     def test_the_own_search_path_and_start_up_file_still_count(self, tmp_path):
         (tmp_path / "sitecustomize.py").write_text("print('mine')", encoding="utf-8")

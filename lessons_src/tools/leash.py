@@ -105,6 +105,7 @@ def run_code(
     limit: float,
     *arguments: object,
     env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
 ) -> Outcome:
     r"""Run `code` as a script with `arguments` for at most `limit` seconds.
 
@@ -123,6 +124,9 @@ def run_code(
         seconds, more than 0
     env
         environment variables to set besides those there are
+    python
+        path of the interpreter; another one than this may not find the packages
+        that are installed here, nor `lessons_src`
 
     Raises
     ------
@@ -132,7 +136,7 @@ def run_code(
     with _workshop(limit) as folder:
         script = folder / "listing.py"
         script.write_text(dedent(code), encoding="utf-8")
-        return _run([script, *arguments], limit, env, folder)
+        return _run([script, *arguments], limit, env, folder, python)
 
 
 def run_module(
@@ -179,11 +183,12 @@ def _run(
     limit: float,
     env: Mapping[str, str] | None,
     folder: Path,
+    python: str = sys.executable,
 ) -> Outcome:
     mark = f"LEASH_{uuid4().hex.upper()}"
     kept = _Kept(), _Kept()
     readers = []
-    child = _start(command, _environment(env, folder) | {mark: "1"})
+    child = _start([python, *command], _environment(env, folder) | {mark: "1"})
     try:
         for stream, part in zip((child.stdout, child.stderr), kept, strict=True):
             reader = threading.Thread(target=_drain, args=(stream, part), daemon=True)
@@ -211,7 +216,7 @@ def _environment(env: Mapping[str, str] | None, folder: Path) -> dict[str, str]:
 
 def _start(command: list[object], environment: dict[str, str]) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, *map(str, command)],
+        list(map(str, command)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
