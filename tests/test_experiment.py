@@ -1,3 +1,4 @@
+import functools
 import itertools
 import textwrap
 
@@ -6,7 +7,15 @@ import pytest
 from nbclient import NotebookClient
 
 from lessons_src.tools import experiment
-from lessons_src.tools.experiment import Row, Sweep, seconds_taken, sweep
+from lessons_src.tools.experiment import (
+    Compared,
+    Comparison,
+    Row,
+    Sweep,
+    compare,
+    seconds_taken,
+    sweep,
+)
 
 
 class FakeWork:
@@ -116,6 +125,100 @@ def test_each_point_carries_its_figure():
     swept = Sweep("workers", 1, [Row(1, 1.0, 1.0), Row(2, 4.0, 0.25)])
     (axes,) = experiment._figure(swept, ideal=True).axes
     assert [text.get_text() for text in axes.texts] == ["1.0", "0.25"]
+
+
+def functions_of(work):
+    return {name: functools.partial(work.measure, name) for name in work.plan}
+
+
+def test_each_function_gets_the_median_of_its_runs_and_its_ratio_to_the_first():
+    work = FakeWork(loop=[8, 80, 9], map=[3, 1, 2], worse=[18, 18, 18])
+    compared = compare(functions_of(work), repeats=3, clock=work.clock)
+    assert compared.rows == [
+        Compared("loop", 9, 1.0),
+        Compared("map", 2, 2 / 9),
+        Compared("worse", 18, 2.0),
+    ]
+
+
+def test_all_runs_are_kept_in_the_order_in_which_they_were_made():
+    work = FakeWork(loop=[8, 80, 9], map=[3, 1, 2])
+    compared = compare(functions_of(work), repeats=3, clock=work.clock)
+    assert compared.runs == {"loop": [8, 80, 9], "map": [3, 1, 2]}
+
+
+def test_the_functions_take_turns():
+    work = FakeWork(a=[1, 1], b=[1, 1])
+    compare(functions_of(work), repeats=2, clock=work.clock)
+    assert work.done == ["a", "b", "a", "b"]
+
+
+def test_five_runs_are_made_of_each_unless_one_says_otherwise():
+    assert [len(runs) for runs in compare({"a": list, "b": dict}).runs.values()] == [
+        5,
+        5,
+    ]
+
+
+def test_to_compare_on_a_clock_that_does_not_tick_gives_no_error():
+    compared = compare({"a": list, "b": dict}, clock=lambda: 7.0)
+    assert [row.ratio for row in compared.rows] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(("functions", "repeats"), [({}, 3), ({"a": list}, 0)])
+def test_nothing_to_compare_is_an_error(functions, repeats):
+    with pytest.raises(ValueError, match="at least one"):
+        compare(functions, repeats)
+
+
+def test_an_error_of_a_compared_function_reaches_the_caller():
+    with pytest.raises(ZeroDivisionError):
+        compare({"good": list, "bad": lambda: 1 / 0})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (90.0, "90.0 s"),
+        (1.0, "1.0 s"),
+        (0.0625, "62.5 ms"),
+        (2.5e-5, "25.0 µs"),
+        (5e-8, "50.0 ns"),
+        (0.0, "0.0 ns"),
+    ],
+)
+def test_seconds_are_told_in_a_unit_that_suits_them(seconds, told):
+    line = str(Comparison({"work": [seconds]})).splitlines()[1]
+    assert line.removeprefix("work").removesuffix("1.00").strip() == told
+
+
+def test_the_table_of_a_comparison_lines_up():
+    compared = Comparison({"a": [0.5, 0.5], "list comprehension": [0.25, 0.25]})
+    assert str(compared).splitlines() == [
+        "name                  median  ratio",
+        "a                   500.0 ms   1.00",
+        "list comprehension  250.0 ms   0.50",
+    ]
+
+
+def test_the_picture_of_a_comparison_says_what_was_compared_and_no_seconds():
+    compared = Comparison({"loop": [0.5, 0.6], "map": [0.25, 0.2]})
+    assert repr(compared.draw()) == "Seconds of loop, map (2 runs each)"
+    assert repr(Comparison({"loop": [0.5]}).draw()) == "Seconds of loop (one run each)"
+
+
+def test_the_picture_shows_each_run_and_each_median_on_an_axis_from_zero():
+    compared = Comparison({"loop": [0.2, 0.5, 0.4], "map": [0.1, 0.1, 0.3]})
+    (axes,) = experiment._dots(compared).axes
+    shown = [list(map(tuple, line.get_xydata())) for line in axes.lines]
+    assert shown == [
+        [(200, 0), (500, 0), (400, 0)],
+        [(400, -0.3), (400, 0.3)],
+        [(100, 1), (100, 1), (300, 1)],
+        [(100, 0.7), (100, 1.3)],
+    ]
+    assert [text.get_text() for text in axes.texts] == ["1.00", "0.25"]
+    assert axes.get_xlim()[0] == 0
 
 
 class Listener(NotebookClient):

@@ -1,12 +1,14 @@
-"""Change one number, measure, look: a sweep as a table and as a curve.
+"""Change one thing, measure, look: a sweep or a comparison, as a table and a picture.
 
 measure(1), measure(2), measure(4)  -> seconds of each, in several rounds
     -> the median for each value    -> print(sweep) and sweep.draw()
+{"loop": a, "map": b}               -> the same: print(compare(...)) and .draw()
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from statistics import median
 from time import perf_counter
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lessons_src.tools.picture import Picture
+
+UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 
 
 class Row(NamedTuple):
@@ -91,15 +95,80 @@ def sweep(
     """
     if not values or repeats < 1:
         raise ValueError("a sweep needs at least one value and one run of it")
-    turns = [place for _ in range(repeats) for place in range(len(values))]
-    taken: list[list[float]] = [[] for _ in values]
-    with _passing_bar(name, len(turns)) as advance:
-        for place in turns:
-            seconds = seconds_taken(measure, values[place], clock=clock)
-            taken[place].append(seconds)
-            advance()
-    medians = [median(runs) for runs in taken]
+    calls = [partial(measure, value) for value in values]
+    medians = [median(runs) for runs in _in_turns(calls, repeats, clock, name)]
     return Sweep(name, repeats, _rows(values, medians))
+
+
+class Compared(NamedTuple):
+    """One function, its median seconds, and how many times the first row's they are."""
+
+    name: str
+    seconds: float
+    ratio: float
+
+
+class Comparison(NamedTuple):
+    """What `compare` measured: the seconds of all `runs` of each function, in order.
+
+    >>> print(Comparison({"loop": [2.0, 9.0, 1.8], "map": [0.4, 0.5, 0.6]}))
+    name    median  ratio
+    loop     2.0 s   1.00
+    map   500.0 ms   0.25
+    """
+
+    runs: dict[str, list[float]]
+
+    @property
+    def rows(self) -> list[Compared]:
+        """The medians and their ratios to the first one."""
+        medians = {name: median(runs) for name, runs in self.runs.items()}
+        # A coarse clock may not tick at all while little is done
+        safe = [max(seconds, 1e-9) for seconds in medians.values()]
+        ratios = [seconds / safe[0] for seconds in safe]
+        return list(map(Compared, medians, medians.values(), ratios))
+
+    def __str__(self) -> str:
+        width = max(map(len, ["name", *self.runs]))
+        lines = [f"{'name':{width}}  {'median':>8}  ratio"]
+        for name, seconds, ratio in self.rows:
+            lines.append(f"{name:{width}}  {_in_unit(seconds):>8}  {ratio:5.2f}")
+        return "\n".join(lines)
+
+    def draw(self) -> "Picture":
+        """Draw each run as a dot and each median as a line, on an axis from zero."""
+        from lessons_src.tools.picture import picture
+
+        repeats = max(map(len, self.runs.values()))
+        runs = f"{repeats} runs" if repeats > 1 else "one run"
+        alt = f"Seconds of {', '.join(self.runs)} ({runs} each)"
+        return picture(_dots(self), alt)
+
+
+def compare(
+    functions: Mapping[str, Callable[[], object]],
+    repeats: int = 5,
+    clock: Callable[[], float] = perf_counter,
+) -> Comparison:
+    """Time each of `functions`, by name, `repeats` times and side by side.
+
+    They take turns, as the values of a `sweep` do. What they return is dropped. A
+    function that takes less than some microseconds is lost in the time of its own
+    call: put a loop into it.
+
+    >>> ticks = iter([0, 4, 4, 6])
+    >>> compare({"a": list, "b": dict}, 1, lambda: next(ticks)).rows[1]
+    Compared(name='b', seconds=2, ratio=0.5)
+
+    Raises
+    ------
+    ValueError
+        When there is nothing to measure.
+    """
+    if not functions or repeats < 1:
+        raise ValueError("to compare needs at least one function and one run of it")
+    taken = _in_turns(list(functions.values()), repeats, clock, "compare")
+    return Comparison(dict(zip(functions, taken, strict=True)))
 
 
 def seconds_taken(
@@ -116,6 +185,22 @@ def seconds_taken(
     start = clock()
     function(*arguments)
     return clock() - start
+
+
+def _in_turns(
+    calls: Sequence[Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float],
+    name: str,
+) -> list[list[float]]:
+    """Return the seconds of each of `calls`, made in `repeats` rounds of them all."""
+    taken: list[list[float]] = [[] for _ in calls]
+    with _passing_bar(name, repeats * len(calls)) as advance:
+        for _ in range(repeats):
+            for runs, call in zip(taken, calls, strict=True):
+                runs.append(seconds_taken(call, clock=clock))
+                advance()
+    return taken
 
 
 def _rows(values: Sequence[Any], medians: list[float]) -> list[Row]:
@@ -157,6 +242,37 @@ def _plot_measured(
         axes.annotate(_ratio(point[1]), point, fontsize=13, **below)
     axes.margins(y=0.2)
     axes.set_ylim(bottom=0)
+
+
+def _dots(compared: Comparison) -> "Figure":
+    from lessons_src.tools.picture import new_figure
+
+    figure = new_figure(8, 1.2 + 0.5 * len(compared.runs))
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots()
+    unit = _unit(max(row.seconds for row in compared.rows))
+    for place, row in enumerate(compared.rows):
+        values = [seconds / UNITS[unit] for seconds in compared.runs[row.name]]
+        axes.plot(values, [place] * len(values), "o", color="#0072B2", alpha=0.5)
+        middle = row.seconds / UNITS[unit]
+        axes.plot([middle] * 2, [place - 0.3, place + 0.3], color="black", linewidth=3)
+        beside = {"xytext": (8, 8), "textcoords": "offset points"}
+        axes.annotate(f"{row.ratio:.2f}", (middle, place), fontsize=13, **beside)
+    axes.set_yticks(range(len(compared.runs)), compared.runs)
+    axes.set_ylim(len(compared.runs) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"{unit}; line: median, with its ratio to the first", fontsize=13)
+    axes.tick_params(labelsize=13)
+    return figure
+
+
+def _unit(seconds: float) -> str:
+    return next((unit for unit, size in UNITS.items() if seconds >= size), "ns")
+
+
+def _in_unit(seconds: float) -> str:
+    unit = _unit(seconds)
+    return f"{seconds / UNITS[unit]:.1f} {unit}"
 
 
 def _ratio(speed_up: float) -> str:
