@@ -3,10 +3,11 @@
 import os
 import threading
 from collections import Counter
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
+from types import MappingProxyType
 from typing import NamedTuple
 
-from lessons_src.tools.span_facts import lanes, most_at_once, order, workers
+from lessons_src.tools.span_facts import Worker, lanes, most_at_once, order, workers
 from lessons_src.tools.spans import Span, this_thread
 
 
@@ -29,8 +30,10 @@ class Panel(NamedTuple):
         return [row for lane in self.lanes for row in lane.rows]
 
 
-def panel(spans: list[Span]) -> Panel:
-    """Lay `spans` out, counted from their first start.
+def panel(
+    spans: list[Span], names: Mapping[Worker, str] = MappingProxyType({})
+) -> Panel:
+    """Lay `spans` out, counted from their first start; `names` go before `labels`.
 
     >>> panel([Span(7, 1, "a", 3.0, 3.5), Span(8, 1, "b", 3.25, 4.0)]).seconds
     1.0
@@ -40,7 +43,9 @@ def panel(spans: list[Span]) -> Panel:
         each._replace(start=each.start - zero, stop=each.stop - zero) for each in spans
     ]
     rows = [stack(lane) for lane in lanes(moved)]
-    labelled = [Lane(*lane) for lane in zip(labels(moved), rows, strict=True)]
+    called = zip(workers(moved), labels(moved), strict=True)
+    words = [names.get(worker, label) for worker, label in called]
+    labelled = [Lane(*lane) for lane in zip(words, rows, strict=True)]
     return Panel(labelled, max((each.stop for each in moved), default=0.0))
 
 

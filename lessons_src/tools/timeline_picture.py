@@ -1,5 +1,6 @@
 """Draw timelines with matplotlib; `timeline.draw` is the way in."""
 
+from collections.abc import Mapping
 from math import ceil
 from textwrap import fill
 
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lessons_src.tools.picture import Picture, new_figure, picture, quiet_matplotlib
+from lessons_src.tools.span_facts import Worker
 from lessons_src.tools.spans import Span
 from lessons_src.tools.timeline_bars import (
     Look,
@@ -30,12 +32,18 @@ LEGEND_COLUMNS = 4
 MOST_TICKS = 8
 
 
-def draw_panels(runs: dict[str, list[Span]], title: str, alt: str | None) -> Picture:
-    """Draw each of `runs` under its name, on one time axis."""
+def draw_panels(
+    runs: dict[str, list[Span]],
+    title: str,
+    alt: str | None,
+    names: Mapping[Worker, str],
+    unit: str,
+) -> Picture:
+    """Draw each of `runs` under its name, on one axis that counts `unit`."""
     looks = choose_looks({each.kind for spans in runs.values() for each in spans})
-    panels = {name: panel(spans) for name, spans in runs.items()}
+    panels = {name: panel(spans, names) for name, spans in runs.items()}
     with quiet_matplotlib():
-        figure, points = _paper(panels, title, looks)
+        figure, points = _paper(panels, title, looks, unit)
         for axes, shown in zip(figure.axes, panels.values(), strict=True):
             for number, row in enumerate(shown.rows):
                 draw_bars(axes, number, row, looks)
@@ -44,7 +52,7 @@ def draw_panels(runs: dict[str, list[Span]], title: str, alt: str | None) -> Pic
 
 
 def _paper(
-    panels: dict[str, Panel], title: str, looks: dict[str, Look]
+    panels: dict[str, Panel], title: str, looks: dict[str, Look], unit: str
 ) -> tuple[Figure, float]:
     """Return the figure, all in its final place but the bars, and its letter size."""
     rows = [len(each.rows) or 1 for each in panels.values()]
@@ -60,7 +68,7 @@ def _paper(
     for axes, (name, shown) in zip(all_axes, panels.items(), strict=True):
         _rule(axes, shown, points)
         plain(axes.set_title(fill(name, TITLE_LETTERS), loc="left"), TEXT_POINTS)
-    _measure(axes, max(each.seconds for each in panels.values()))
+    _measure(axes, max(each.seconds for each in panels.values()), unit)
     if title:
         words = figure.suptitle(fill(title, TITLE_LETTERS), x=0.01, ha="left")
         plain(words, TITLE_POINTS)
@@ -91,11 +99,11 @@ def _rule(axes: Axes, shown: Panel, points: float) -> None:
         axes.text(0.5, 0.5, "no tasks: nothing ran", fontsize=points, **middle)
 
 
-def _measure(axes: Axes, seconds: float) -> None:
-    """Mark the seconds, with room for the outlines of the first and last bars."""
+def _measure(axes: Axes, seconds: float, unit: str) -> None:
+    """Mark the `unit`, with room for the outlines of the first and last bars."""
     seconds = seconds or 1
     axes.set_xlim(-0.005 * seconds, 1.005 * seconds)
-    axes.set_xlabel("seconds", fontsize=TEXT_POINTS)
+    axes.set_xlabel(unit, fontsize=TEXT_POINTS)
     axes.ticklabel_format(axis="x", style="plain", useOffset=False)
     axes.locator_params(axis="x", nbins=MOST_TICKS)
 
