@@ -97,6 +97,10 @@ class Program:
         """Return the name of a thread and of its function."""
         return f"{name}: {_bare(self.functions[name]).__name__}"
 
+    def code(self, name: str) -> CodeType:
+        """Return the code of the function of a thread."""
+        return _bare(self.functions[name]).__code__
+
     def outcome(self, shared: Any) -> Hashable:
         """Tell how a run ended that left `shared` behind."""
         if self._outcome is None:

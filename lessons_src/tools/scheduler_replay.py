@@ -1,6 +1,7 @@
 """Run one schedule and show it: a column a thread, and the values after each step."""
 
 from collections.abc import Hashable
+from types import CodeType
 from typing import TYPE_CHECKING, NamedTuple
 
 from lessons_src.tools.scheduler_explore import ending_of
@@ -45,11 +46,14 @@ class Stand(NamedTuple):
         Number of its next line in the file, None when it has ended.
     text
         Its next statement; what it waits for; or the error that ended it.
+    code
+        The function that it is in, or was in.
     """
 
     state: str
     line: int | None
     text: str
+    code: CodeType
 
 
 class Replay:
@@ -183,11 +187,13 @@ def _step(run: Run, schedule: str, at: int) -> Step:
 def _stand(run: Run, name: str) -> Stand:
     thread = run.threads[name]
     if thread.done:
-        return Stand("failed" if thread.error else "done", None, _error(thread))
-    statement = thread.places[-1].statement
+        state, code = ("failed" if thread.error else "done"), run.program.code(name)
+        return Stand(state, None, _error(thread), code)
+    place = thread.places[-1]
+    line, code = place.statement.line, place.frame.f_code
     if thread.is_ready:
-        return Stand("ready", statement.line, thread.places[-1].text)
-    return Stand("waiting", statement.line, _waits_for(run, thread))
+        return Stand("ready", line, place.text, code)
+    return Stand("waiting", line, _waits_for(run, thread), code)
 
 
 def _waits_for(run: Run, thread: SteppedThread) -> str:
