@@ -260,6 +260,7 @@ def _dots(compared: Comparison) -> "Figure":
         axes.annotate(f"{row.ratio:.2f}", (middle, place), fontsize=13, **beside)
     axes.set_yticks(range(len(compared.runs)), compared.runs)
     axes.set_ylim(len(compared.runs) - 0.4, -0.6)
+    axes.margins(x=0.12)
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{unit}; line: median, with its ratio to the first", fontsize=13)
     axes.tick_params(labelsize=13)
