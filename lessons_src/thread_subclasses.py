@@ -221,7 +221,9 @@ def caught_in_threads() -> Iterator[list[str]]:
     hook = threading.excepthook
 
     def collect(what: threading.ExceptHookArgs) -> None:
-        errors.append(f"{what.exc_type.__name__}: {what.exc_value}")
+        # As Python does: SystemExit is a way to end, and no error
+        if what.exc_type is not SystemExit:
+            errors.append(f"{what.exc_type.__name__}: {what.exc_value}")
 
     threading.excepthook = collect
     try:
