@@ -6,6 +6,7 @@ from rigged import code, picture, printed, prose, raised, value, write
 from authoring import __main__ as command
 from authoring import house
 from authoring import refresh as refreshing
+from authoring.compare import sanitized
 from authoring.house import find, head_of, read, stem_of
 from authoring.kernel import KernelFailed
 from authoring.normal import as_text, normalise
@@ -88,6 +89,14 @@ def test_times_are_kept_and_answers_replaced(path, answers):
     assert refresh(path)
     assert outputs(path, 0)[0].text == "Wall time: 1 s\n"
     assert outputs(path, 1)[0]["data"] == {"text/plain": "2"}
+
+
+@pytest.mark.parametrize(
+    "times", ["2 s ± 1.5 ms", "2.09 \u03bcs ± 568 ns", "1e+03 ns ± 2 \u00b5s"]
+)
+def test_the_times_of_timeit_are_not_compared_and_its_runs_are(times):
+    line = f"{times} per loop (mean ± std. dev. of 7 runs, 1,000 loops each)\n7 runs"
+    assert sanitized(line) == "TIMEIT\n7 runs"
 
 
 def test_a_picture_is_kept_while_source_and_text_stay(path, answers):
