@@ -103,3 +103,9 @@ def test_rows_hold_each_span_once_and_no_overlap(spans):
     rows = stack(spans)
     assert sorted(each for row in rows for each in row) == sorted(spans)
     assert all(a.stop <= b.start for row in rows for a, b in pairwise(row))
+
+
+def test_a_panel_calls_workers_as_it_is_told():
+    spans = [Span(7, 1, "a", 0, 1), Span(7, 2, "b", 1, 2)]
+    called = panel(spans, {(7, 2): "B: deposit"})
+    assert [lane.label for lane in called.lanes] == ["thread 1", "B: deposit"]

@@ -174,3 +174,9 @@ print("matplotlib.pyplot" in sys.modules)
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, timeout=LIMIT, capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("False", "")
+
+
+def test_the_axis_counts_what_it_is_told():
+    spans = [Span(1, 1, "a", 0, 2)]
+    assert draw(spans).png == draw(spans, unit="seconds").png
+    assert draw(spans).png != draw(spans, unit="steps").png

@@ -10,7 +10,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Hashable
 from functools import partial
-from html import escape
+from html import escape as escape_all
 from types import CodeType
 from typing import Any
 
@@ -24,6 +24,8 @@ WRAP = {"flex_flow": "row wrap", "grid_gap": "0.5em 2em"}
 GREY = "opacity: 0.45"
 BOX = "margin: 0; padding: 4px 10px; line-height: 1.5; white-space: pre"
 SIGNS = {"ready": "▶", "waiting": "⏸", "done": "■", "failed": "✖"}
+
+escape = partial(escape_all, quote=False)
 
 
 class Game:

@@ -5,6 +5,7 @@ import multiprocessing.synchronize
 import queue
 import threading
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from string import ascii_uppercase
 from types import CodeType, FunctionType
 from typing import Any
@@ -108,10 +109,11 @@ class Program:
             plain = [(name, value) for name, value in values if not _is_tool(value)]
             return ", ".join(f"{name}={told(value)}" for name, value in plain) or "done"
         result = self._outcome(shared)
-        return result if isinstance(result, Hashable) else told(result)
+        kept = result is not None and isinstance(result, Hashable)
+        return result if kept else told(result)
 
     def refuse(self, shared: Any) -> dict[str, Any]:
-        """Refuse what cannot be controlled; return the global values that are used.
+        """Refuse what cannot be controlled; return the outer values that are used.
 
         Raises
         ------
@@ -122,7 +124,7 @@ class Program:
         codes, around = self._reach(shared)
         for code in codes:
             refuse_outer_stores(code)
-        for place, where in (("", shared), ("the global ", around)):
+        for place, where in (("", shared), ("the outer ", around)):
             for name, value in find(where, lambda value: _foreign(value) is not None):
                 what, instead = _foreign(value)
                 raise Uncontrolled(
@@ -132,7 +134,7 @@ class Program:
         return around
 
     def _reach(self, shared: Any) -> tuple[list[CodeType], dict[str, Any]]:
-        """Return the code that the threads may run, and the globals it names."""
+        """Return the code that the threads may run, and the outer values it names."""
         codes: dict[CodeType, None] = {}
         around: dict[str, Any] = {}
         kind = type(shared)
@@ -145,11 +147,10 @@ class Program:
                 todo += [v for v in vars(each).values() if self._is_ours(v)]
             elif self._is_ours(each) and each.__code__ not in codes:
                 codes[each.__code__] = None
-                for name in each.__code__.co_names:
-                    value = each.__globals__.get(name)
+                for name, value in _outer_values(each).items():
                     if isinstance(value, NAMED):
                         todo.append(value)
-                    elif name in each.__globals__:
+                    else:
                         around[name] = value
         return list(codes), around
 
@@ -174,6 +175,18 @@ def _bare(function: Callable) -> Any:
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__func__", function)
+
+
+def _outer_values(function: FunctionType) -> dict[str, Any]:
+    """Return what `function` names, but neither makes nor is given."""
+    code, world = function.__code__, function.__globals__
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    closed = {}
+    for name, cell in cells:
+        # A function that names itself stands in a cell that is still empty
+        with suppress(ValueError):
+            closed[name] = cell.cell_contents
+    return {name: world[name] for name in code.co_names if name in world} | closed
 
 
 def _foreign(value: Any) -> tuple[str, str] | None:

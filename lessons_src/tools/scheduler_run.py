@@ -8,10 +8,10 @@ Python calls a trace function at the beginning of each line (`sys.settrace`). Ou
 hands the turn back and waits for the baton, a lock that the chooser releases.
 """
 
-import ctypes
 import inspect
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Hashable
 from types import CodeType, FrameType, TracebackType
@@ -117,7 +117,7 @@ class SteppedThread(threading.Thread):
 
     def pause(self) -> None:
         """Hand the turn back, and wait for the next one."""
-        if not self.course.ending:
+        if not (self.course.ending or self.course.running_free):
             self.course.turn_back()
             self.baton.acquire()
         if self.course.ending:
@@ -127,6 +127,8 @@ class SteppedThread(threading.Thread):
         """Pause because of `wait`."""
         self.wait = wait
         try:
+            if self.course.running_free:
+                raise _Ended
             self.pause()
         finally:
             self.wait = None
@@ -188,7 +190,7 @@ class Run:
         self.program = program
         self.shared = program.make()
         self.around = program.refuse(self.shared)
-        self.ending = False
+        self.lost = self.running_free = self.ending = False
         self.refusal: Uncontrolled | None = None
         self._checked: set[CodeType] = set()
         self._back = threading.Lock()
@@ -279,7 +281,7 @@ class Run:
 
     def turn_back(self) -> None:
         """Hand the turn back to whoever chooses."""
-        if not self.ending:
+        if not (self.ending or self.running_free):
             self._back.release()
 
     def _keep_what_hides(self, place: _Place) -> None:
@@ -295,11 +297,12 @@ class Run:
 
     def _await(self, thread: SteppedThread) -> None:
         if not self._back.acquire(timeout=STEP_SECONDS):
-            raise Uncontrolled(self._lost(thread))
+            self.lost = True
+            raise Uncontrolled(self._where(thread))
         if self.refusal:
             raise self.refusal
 
-    def _lost(self, thread: SteppedThread) -> str:
+    def _where(self, thread: SteppedThread) -> str:
         frame = sys._current_frames().get(thread.ident)
         while frame and id(frame.f_globals) not in self.program.worlds:
             frame = frame.f_back
@@ -311,18 +314,33 @@ class Run:
         )
 
     def end(self) -> None:
-        """End all threads, in the middle of whatever they do."""
+        """End all threads, in the middle of whatever they do.
+
+        Raises
+        ------
+        Uncontrolled
+            When a thread goes on all the same.
+        """
+        if self.lost:
+            # It may wait for what another one holds: let that one come to its end
+            self.running_free = True
+            self._wake(ENDING_SECONDS)
         self.ending = True
+        self._wake(ENDING_SECONDS)
         for thread in self.threads.values():
-            if thread.ident and not thread.done and thread.baton.locked():
-                thread.baton.release()
+            if thread.is_alive():
+                raise Uncontrolled(
+                    f"thread {thread.name} cannot be ended: it waits for something "
+                    "that never comes, or catches every error, `_Ended` too, and goes "
+                    "on. Write `except Exception`, which does not catch that one."
+                )
+
+    def _wake(self, limit: float) -> None:
+        """Let all threads go on, and wait until they have ended."""
+        until = time.monotonic() + limit
         started = [thread for thread in self.threads.values() if thread.ident]
         for thread in started:
-            thread.join(ENDING_SECONDS)
-            if thread.is_alive():
-                # It catches everything, and goes on: end it from outside
-                ended = ctypes.py_object(_Ended)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread.ident), ended
-                )
-                thread.join(ENDING_SECONDS)
+            if not thread.done and thread.baton.locked():
+                thread.baton.release()
+        for thread in started:
+            thread.join(max(0, until - time.monotonic()))

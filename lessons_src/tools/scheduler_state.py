@@ -71,7 +71,8 @@ class Key:
             return id(value.__func__), self(value.__self__)
         if isinstance(value, BaseException):
             return self(value.args)
-        if kind.__new__ is object.__new__ and not hasattr(kind, "__slots__"):
+        # Whatever is not written in Python has a __new__ of its own, or no __dict__
+        if kind.__new__ is object.__new__ and hasattr(value, "__dict__"):
             return self.entries(vars(value)), self.entries(class_values(kind))
         raise Opaque(f"a {kind.__name__} cannot be compared")
 
