@@ -21,9 +21,9 @@ from lessons_src.tools.scheduler_replay import Replay, Stand, replay
 
 NEXT = "background: var(--jp-rendermime-table-row-hover-background, #cfe8fc)"
 WRAP = {"flex_flow": "row wrap", "grid_gap": "0.5em 2em"}
-GREY = "opacity: 0.45"
+GREY = "opacity: 0.6"
 BOX = "margin: 0; padding: 4px 10px; line-height: 1.5; white-space: pre"
-SIGNS = {"ready": "▶", "waiting": "⏸", "done": "■", "failed": "✖"}
+SIGNS = {"ready": "▶", "waiting": "‖", "done": "■", "failed": "✖"}
 
 escape = partial(escape_all, quote=False)
 
