@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lessons_src.tools.naps import Nap
 from lessons_src.tools.timeline import Recorder, Span, clock, span
@@ -63,33 +63,13 @@ def make_calls(hosts: dict[str, float], unit: float) -> list[Nap]:
     return [Nap(host, length * unit) for host, length in hosts.items()]
 
 
-def put_answer(
-    answers: dict[Task, Answer], worker: Callable[[Task], Answer], task: Task
-) -> None:
-    """Put what `worker` returns for `task` into `answers`.
-
-    >>> answers = {}
-    >>> put_answer(answers, len, "oslo")
-    >>> answers
-    {'oslo': 4}
-    """
+def put_answer(answers: dict, worker: Callable, task: Any) -> None:
+    """Put what `worker` returns for `task` into `answers`."""
     answers[task] = worker(task)
 
 
-def keep_outcome(
-    answers: dict[Task, Answer],
-    errors: dict[Task, Exception],
-    worker: Callable[[Task], Answer],
-    task: Task,
-) -> None:
-    """Put what `worker` returns for `task` into `answers`, or its error into `errors`.
-
-    >>> answers, errors = {}, {}
-    >>> keep_outcome(answers, errors, float, "7")
-    >>> keep_outcome(answers, errors, float, "x")
-    >>> answers, list(errors)
-    ({'7': 7.0}, ['x'])
-    """
+def keep_outcome(answers: dict, errors: dict, worker: Callable, task: Any) -> None:
+    """Put what `worker` returns for `task` into `answers`, its error into `errors`."""
     try:
         answers[task] = worker(task)
     except Exception as error:
@@ -174,7 +154,7 @@ def compute(task: str, rounds: int = ROUNDS) -> list[Span]:
             stretches.append(span(task, begun)._replace(stop=seen))
             begun = now
         seen = now
-    stretches.append(span(task, begun))
+    stretches.append(span(task, begun)._replace(stop=seen))
     return [each for each in stretches if each.seconds > GAP_SECONDS]
 
 
@@ -222,16 +202,15 @@ def article_split(line: str) -> Server:
     return Server(line.split(" ")[0], int(line.split(" ")[1]))
 
 
-def read_servers(
-    path: str | Path, parse: Callable[[str], Server] | None = None
-) -> ServerFile:
+def read_servers(path: str | Path, parse: Callable | None = None) -> ServerFile:
     """Read a server from each line of the file `path`, by `parse_server` or `parse`.
 
     No line is lost: those that name no server come back with their reason.
     """
     parse = parse or parse_server
     servers, rejected = [], []
-    with Path(path).open(encoding="utf-8") as file:
+    # Some editors of Windows write three bytes more at the front of a file
+    with Path(path).open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             try:
                 servers.append(parse(line))
@@ -241,15 +220,10 @@ def read_servers(
 
 
 def parse_server(line: str) -> Server:
-    r"""Return the server that `line` names.
+    """Return the server that `line` names, or raise a ValueError that says why not.
 
-    >>> parse_server("rome\t8003\n")
+    >>> parse_server("rome 8003")
     Server(host='rome', port=8003)
-
-    Raises
-    ------
-    ValueError
-        If it is not a host and a port; the message says what is wrong.
     """
     match line.split():
         case [host, port] if port.isascii() and port.isdigit():
@@ -258,6 +232,9 @@ def parse_server(line: str) -> Server:
             raise ValueError(f"port {port} is not in 1 to 65535")
         case [_, port]:
             raise ValueError(f"port {port!r} is no number")
+        case []:
+            raise ValueError("nothing there")
+        case [_]:
+            raise ValueError("no port")
         case words:
-            names = {0: "nothing there", 1: "no port"}
-            raise ValueError(names.get(len(words), f"{len(words)} words, not 2"))
+            raise ValueError(f"{len(words)} words instead of 2")

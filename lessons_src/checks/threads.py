@@ -2,9 +2,10 @@
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 from lessons_src.threads import collect_thread_errors
@@ -14,8 +15,8 @@ from lessons_src.tools.verdict import Wrong, judged
 HOSTS = ["oslo", "rome", "lima"]
 ROW = ["a", "b", "c", "d", "e", "f", "g"]
 MIDDLE = len(ROW) // 2
-# Ample for a thread that has all it needs, and for one that nobody waits for
-AMPLE_SECONDS, HEAD_START_SECONDS = 10, 0.5
+# How long a rigged call waits for what a right answer does
+PATIENCE_SECONDS, HEAD_START_SECONDS = 5, 0.5
 LIMIT_SECONDS = 0.5
 NO_ANSWER = "There is no answer yet."
 
@@ -51,22 +52,7 @@ def exercise_2(call_in_halves: Callable) -> str:
     if answers is None and not rig.callers:
         raise Wrong(NO_ANSWER, "Two threads, each with a slice of the tasks.")
     _refuse_lost(errors)
-    wanted = [task.upper() for task in ROW]
-    if rig.took_turns:
-        raise Wrong("The second half had to wait for the first.", "Join at the end.")
-    if threading.current_thread() in rig.callers.values():
-        raise Wrong("The notebook made some of the calls itself.")
-    if answers is None:
-        raise Wrong("Your function returned None.", "It returns a list.")
-    if missing := [each for each in wanted if each not in answers]:
-        raise Wrong(
-            f"{len(missing)} answers are missing, such as {missing[0]}.",
-            "Which thread did you not wait for? Is the task in the middle there?",
-        )
-    if answers != wanted:
-        raise Wrong("The answers are not in the order of the tasks.")
-    if rig.halves != [ROW[:MIDDLE], ROW[MIDDLE:]]:
-        raise Wrong("Each half should have one thread, and both should have work.")
+    _judge_halves(rig, answers)
     return "Two threads, seven answers, in order: nobody was left behind."
 
 
@@ -79,7 +65,7 @@ def exercise_3(collect: Callable) -> str:
         calls.append(host)
         if host == "lima":
             raise ConnectionError("lima is down")
-        if host == "cairo" and not released.wait(AMPLE_SECONDS):
+        if host == "cairo" and not released.wait(PATIENCE_SECONDS):
             return "waited for"
         return host.upper()
 
@@ -91,7 +77,61 @@ def exercise_3(collect: Callable) -> str:
     _refuse_lost(errors)
     if found is None:
         raise Wrong("Your function returned None.", "return answers, errors, late")
-    answers, failed, late = found
+    _judge_collected(*found)
+    return "Two answers, one error, one that is late: each host accounted for."
+
+
+class _Halves:
+    """A worker whose first task can only end after the other thread has worked."""
+
+    def __init__(self) -> None:
+        self.returned = Event()
+        self.took_turns = False
+        self.callers: dict[str, Thread] = {}
+        self._others_worked = Event()
+        self._lock = Lock()
+
+    def answer(self, task: str) -> str:
+        with self._lock:
+            self.callers[task] = threading.current_thread()
+            first = self.callers.get(ROW[0])
+            others = [each for each in self.callers.values() if each is not first]
+            if first and len(others) >= MIDDLE:
+                self._others_worked.set()
+        if task == ROW[0]:
+            self.took_turns = not self._others_worked.wait(PATIENCE_SECONDS)
+            # Who does not wait for this thread has returned by now
+            self.returned.wait(HEAD_START_SECONDS)
+        return task.upper()
+
+    @property
+    def shares(self) -> list[int]:
+        return sorted(Counter(self.callers.values()).values())
+
+
+def _judge_halves(rig: _Halves, answers: list[str] | None) -> None:
+    wanted = [task.upper() for task in ROW]
+    if rig.took_turns:
+        raise Wrong(
+            "One half had to wait for the other.", "Start both threads, then join both."
+        )
+    if threading.current_thread() in rig.callers.values():
+        raise Wrong("The notebook made some of the calls itself.")
+    if answers is None:
+        raise Wrong("Your function returned None.", "It returns a list.")
+    if missing := [each for each in wanted if each not in answers]:
+        raise Wrong(
+            f"{len(missing)} answers are missing, such as {missing[0]}.",
+            "Which thread did you not wait for? Is the task in the middle there?",
+        )
+    if answers != wanted:
+        raise Wrong("The answers are not in the order of the tasks.")
+    if rig.shares != [MIDDLE, len(ROW) - MIDDLE]:
+        shares = " and ".join(map(str, rig.shares))
+        raise Wrong(f"Your threads had {shares} tasks.", "Two threads, 3 and 4 tasks.")
+
+
+def _judge_collected(answers: dict, failed: dict, late: list) -> None:
     if "waited for" in answers.values():
         raise Wrong("You waited for cairo to the end.", "join takes a timeout.")
     if {"oslo", "rome"} & set(late):
@@ -105,34 +145,6 @@ def exercise_3(collect: Callable) -> str:
         raise Wrong("The errors should be that of lima, and no other.")
     if list(late) != ["cairo"]:
         raise Wrong("The late ones should be cairo, and nobody else.")
-    return "Two answers, one error, one that is late: each host accounted for."
-
-
-class _Halves:
-    """A worker whose first half can only end after the second one has."""
-
-    def __init__(self) -> None:
-        self.returned = Event()
-        self.second_done = Event()
-        self.callers: dict[str, Thread] = {}
-        self.took_turns = False
-
-    def answer(self, task: str) -> str:
-        self.callers[task] = threading.current_thread()
-        if task == ROW[-1]:
-            self.second_done.set()
-        elif task == ROW[0]:
-            self.took_turns = not self.second_done.wait(AMPLE_SECONDS)
-            # Who does not wait for this thread has returned by now
-            self.returned.wait(HEAD_START_SECONDS)
-        return task.upper()
-
-    @property
-    def halves(self) -> list[list[str]]:
-        threads = dict.fromkeys(self.callers[task] for task in ROW)
-        return [
-            [task for task in ROW if self.callers[task] is each] for each in threads
-        ]
 
 
 @contextmanager
@@ -145,7 +157,7 @@ def _guest_threads(over: Event) -> Iterator[list[BaseException]]:
         finally:
             over.set()
             for thread in set(threading.enumerate()) - known:
-                thread.join(AMPLE_SECONDS)
+                thread.join(PATIENCE_SECONDS)
 
 
 def _refuse_lost(errors: list[BaseException]) -> None:
