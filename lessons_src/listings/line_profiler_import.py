@@ -1,0 +1,12 @@
+from line_profiler import profile
+
+
+@profile
+def add_up(numbers):
+    total = 0
+    for number in numbers:
+        total += number
+    return total
+
+
+print("total:", add_up([3, 4, 5]))
