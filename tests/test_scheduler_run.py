@@ -118,6 +118,13 @@ def test_a_plain_lock_among_the_globals_is_refused():
         explore(Program(Shared, plain_lock_in_global))
 
 
+def test_an_attribute_is_not_taken_for_a_global_of_the_same_name():
+    def add(shared):
+        shared.GLOBAL_LOCK = shared.a
+
+    assert explore(Program(Shared, add)).total == 1
+
+
 def test_a_plain_lock_in_a_closure_is_refused():
     lock = threading.Lock()
 

@@ -10,7 +10,7 @@ from string import ascii_uppercase
 from types import CodeType, FunctionType
 from typing import Any
 
-from lessons_src.tools.scheduler_source import outer_stores
+from lessons_src.tools.scheduler_source import global_loads, outer_stores
 from lessons_src.tools.scheduler_state import (
     NAMED,
     find,
@@ -186,7 +186,7 @@ def _outer_values(function: FunctionType) -> dict[str, Any]:
         # A function that names itself stands in a cell that is still empty
         with suppress(ValueError):
             closed[name] = cell.cell_contents
-    return {name: world[name] for name in code.co_names if name in world} | closed
+    return {name: world[name] for name in global_loads(code) if name in world} | closed
 
 
 def _foreign(value: Any) -> tuple[str, str] | None:

@@ -89,6 +89,18 @@ def outer_stores(code: CodeType) -> list[str]:
     ]
 
 
+def global_loads(code: CodeType) -> list[str]:
+    """Return the names of the globals that `code` reads, and no attribute's name.
+
+    >>> def look():
+    ...     return account.balance
+    >>> global_loads(look.__code__)
+    ['account']
+    """
+    instructions = dis.get_instructions(code)
+    return [each.argval for each in instructions if each.opname == "LOAD_GLOBAL"]
+
+
 def _body(function: ast.AST) -> list[ast.stmt]:
     """List the steps of `function`, without those of functions inside it."""
     found = []
