@@ -16,7 +16,7 @@ from typing import Any
 
 from lessons_src.tools.scheduler_locks import Primitive
 
-PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
+PLAIN = (type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis))
 NAMED = (FunctionType, BuiltinFunctionType, ModuleType, type)
 MOST_LETTERS = 40
 
