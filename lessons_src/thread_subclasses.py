@@ -129,7 +129,7 @@ class Clerk(Thread):
 
 
 class HastyClerk(Clerk):
-    """Wrong on purpose: a clerk that is closed by an `Event`, and drops the rest."""
+    """A clerk that is closed by an `Event`: wrong on purpose, it drops the rest."""
 
     def __init__(self, inbox: Queue, work: Callable[[Any], Any]) -> None:
         super().__init__(inbox, work)
