@@ -206,6 +206,15 @@ def bar_at_last_end(work: Iterable[Span], ticks: Iterable[Tick]) -> str:
     return shown[-1] if shown else "no bar yet"
 
 
+def overwrite(line: str, column: int, piece: str) -> str:
+    """Return `line` with `piece` written over it from `column` on.
+
+    >>> overwrite("wash: 1/3", 6, "2")
+    'wash: 2/3'
+    """
+    return line.ljust(column)[:column] + piece + line[column + len(piece) :]
+
+
 def play(text: str) -> Played:
     r"""Return what a terminal makes of `text`.
 
@@ -222,10 +231,11 @@ def play(text: str) -> Played:
             row = max(row - 1, 0)
         else:
             lines += [""] * (row + 1 - len(lines))
-            line = lines[row].ljust(column)
-            lines[row] = line[:column] + piece + line[column + len(piece) :]
+            lines[row] = overwrite(lines[row], column, piece)
             column += len(piece)
             drawn.append((row, piece.strip()))
+    while lines and not lines[-1].strip():
+        lines.pop()
     return Played([line.rstrip() for line in lines], drawn)
 
 

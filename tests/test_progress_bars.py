@@ -154,12 +154,12 @@ def test_a_tick_at_the_last_end_comes_too_late():
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("", [""]),
+        ("", []),
         ("one\ntwo", ["one", "two"]),
         ("long\rab", ["abng"]),
         ("\n\ndown\x1b[A\x1b[Aup", ["    up", "", "down"]),
         ("\x1b[Atop", ["top"]),
-        ("words\r     \r", [""]),
+        ("words\r     \r", []),
     ],
 )
 def test_a_terminal_is_played(text, lines):
@@ -170,7 +170,7 @@ def test_a_terminal_is_played(text, lines):
     ("leave", "lines"),
     [
         (True, ["inn: 3/3", "inn: 3/3", "out: 2/2"]),
-        (False, ["out: 2/2", ""]),
+        (False, ["out: 2/2"]),
     ],
 )
 def test_an_inner_bar_is_left_or_wiped(leave, lines):
