@@ -7,11 +7,9 @@ thread.join(), thread.answer  <-----
 """
 
 import io
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from queue import Queue
 from threading import Barrier, Condition, Event, Thread, current_thread
 from typing import Any, TextIO
@@ -212,24 +210,6 @@ def closed_at_work(kind: type[Clerk], tasks: Iterable[Any]) -> Clerk:
     work.go_on.set()
     clerk.join(LIMIT)
     return clerk
-
-
-@contextmanager
-def caught_in_threads() -> Iterator[list[str]]:
-    """Collect the errors that threads let out, instead of printing them."""
-    errors: list[str] = []
-    hook = threading.excepthook
-
-    def collect(what: threading.ExceptHookArgs) -> None:
-        # As Python does: SystemExit is a way to end, and no error
-        if what.exc_type is not SystemExit:
-            errors.append(f"{what.exc_type.__name__}: {what.exc_value}")
-
-    threading.excepthook = collect
-    try:
-        yield errors
-    finally:
-        threading.excepthook = hook
 
 
 def system_writes(

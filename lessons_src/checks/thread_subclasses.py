@@ -12,9 +12,9 @@ from lessons_src.thread_subclasses import (
     DEGREES,
     LAST,
     LIMIT,
-    caught_in_threads,
     measure,
 )
+from lessons_src.tools.thread_errors import collect_thread_errors
 from lessons_src.tools.verdict import Wrong, judged
 
 TEXTS = {"to be or not to be": 6, "hello": 1}
@@ -37,7 +37,7 @@ def exercise_1(WordCounter: type[Thread]) -> str:
             "The words were counted before anybody called start().",
             "The counting belongs into run.",
         )
-    with caught_in_threads() as errors:
+    with collect_thread_errors() as errors:
         for thread in threads.values():
             thread.start()
             _end(thread, LIMIT)
@@ -46,7 +46,7 @@ def exercise_1(WordCounter: type[Thread]) -> str:
     if any(thread.is_alive() for thread in threads.values()):
         raise Wrong("The thread does not end.")
     if errors:
-        raise Wrong(f"run let an error out: {errors[0]}")
+        raise Wrong(f"run let an error out: {_told(errors[0])}")
     for text, words in TEXTS.items():
         answer = _answer_of(threads[text])
         if answer is None:
@@ -65,10 +65,10 @@ def exercise_2(Ticker: type[Thread]) -> str:
     _refuse_no_thread_class(Ticker, "stop() sets an Event. Who looks at it?")
     if not callable(getattr(Ticker, "stop", None)):
         raise Wrong("Ticker has no method stop().")
-    with caught_in_threads() as errors:
+    with collect_thread_errors() as errors:
         ticked, ticks_on, sleeps_on = _tried(Ticker)
     if errors:
-        raise Wrong(f"run let an error out: {errors[0]}")
+        raise Wrong(f"run let an error out: {_told(errors[0])}")
     if not ticked:
         raise Wrong(f"It did not tick {TICKS} times.", "run needs a loop.")
     if ticks_on:
@@ -108,7 +108,7 @@ def exercise_3(PatientClerk: type[Thread]) -> str:
     _refuse_no_thread_class(PatientClerk, "try: around the loop, or inside it?")
     inbox, work = _Inbox(), _Work()
     clerks = [_made(PatientClerk, inbox, work) for _ in range(2)]
-    with caught_in_threads() as let_out:
+    with collect_thread_errors() as let_out:
         try:
             for clerk in clerks:
                 clerk.start()
@@ -124,10 +124,12 @@ def exercise_3(PatientClerk: type[Thread]) -> str:
     return "Four answers and two errors, and both clerks went home."
 
 
-def _judge_clerks(clerks: list[Thread], let_out: list[str], stuck: bool) -> None:
+def _judge_clerks(
+    clerks: list[Thread], let_out: list[BaseException], stuck: bool
+) -> None:
     if let_out:
         raise Wrong(
-            f"An error ended a clerk: {let_out[0]}",
+            f"An error ended a clerk: {_told(let_out[0])}",
             "Catch it around the work, inside the loop.",
         )
     if stuck:
@@ -195,6 +197,10 @@ def _made(kind: type[Thread], *arguments: Any) -> Thread:
 
 def _answer_of(thread: Thread) -> object:
     return getattr(thread, "answer", None)
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
