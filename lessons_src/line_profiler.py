@@ -240,7 +240,9 @@ def four_ways(limit: float) -> str:
     for way, (run, name) in ways.items():
         with TemporaryDirectory() as folder:
             outcome = run(name, folder, limit)
-            said = (outcome.output.splitlines() or [outcome.last_error_line])[0]
+            # Newer Pythons add advice to an error, after a full stop
+            error = outcome.last_error_line.partition(". ")[0]
+            said = (outcome.output.splitlines() or [error])[0]
             texts.append(f"{way}\n    {said}; {_lines_profiled(folder)}")
     return "\n".join(texts)
 
