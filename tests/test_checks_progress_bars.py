@@ -164,6 +164,14 @@ def test_exercise_2_refuses(watched, why):
     assert refused(check.exercise_2(watched), why)
 
 
+@pytest.mark.parametrize(
+    ("counts", "hint"),
+    [((), "at the end"), ((0, 1), "keeps the order"), ((0, 3), "**EXACT")],
+)
+def test_exercise_2_hints_at_the_form_that_was_taken(counts, hint):
+    assert hint in check.exercise_2(Watched(WORK, [], ticks(*counts))).hint
+
+
 BOOKS = [Book("Emma", 30), Book("Dracula", 20)]
 
 
