@@ -12,5 +12,5 @@ def haha(max_num):
 
 
 for _ in range(3):
-    t = threading.Thread(target=haha, args=(2,), daemon=True)
+    t = threading.Thread(target=haha, args=(1,), daemon=True)
     t.start()
