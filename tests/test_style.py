@@ -31,8 +31,12 @@ PLACES = re.compile(
 )
 HEAVY = {"IPython", "joblib", "matplotlib", "multiprocess", "numpy", "psutil", "tqdm"}
 OURS = {"lessons_src", "authoring", "tests", "notebook_proof"}
-# Only imported by the function that draws
-DRAWING = {"lessons_src.tools.timeline_bars", "lessons_src.tools.timeline_picture"}
+# Only imported by the function that draws, or plays
+DRAWING = {
+    "lessons_src.tools.scheduler_play",
+    "lessons_src.tools.timeline_bars",
+    "lessons_src.tools.timeline_picture",
+}
 LAYERS = {
     # Who may import whom: tools know no lesson, lessons no checks, nobody the authors
     "lessons_src.tools": ("lessons_src.tools",),
