@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 from lessons_src.tools.scheduler import Condition, Event, Lock, Queue, Semaphore
 
-AMOUNT = 10
-
 
 class Account:
     """A balance, and a lock that nobody takes yet."""
@@ -24,7 +22,7 @@ class Account:
 def deposit(account: Account) -> None:
     """Pay 10 in, but wrong on purpose: nothing keeps the two lines together."""
     seen = account.balance
-    account.balance = seen + AMOUNT
+    account.balance = seen + 10
 
 
 class Cinema:
@@ -55,16 +53,16 @@ def ann_pays(bank: Bank) -> None:
     """Move 10 from Ann to Bob, holding both locks."""
     with bank.ann_lock:
         with bank.bob_lock:
-            bank.ann = bank.ann - AMOUNT
-            bank.bob = bank.bob + AMOUNT
+            bank.ann = bank.ann - 10
+            bank.bob = bank.bob + 10
 
 
 def bob_pays(bank: Bank) -> None:
     """Move 10 from Bob to Ann, holding both locks."""
     with bank.bob_lock:
         with bank.ann_lock:
-            bank.bob = bank.bob - AMOUNT
-            bank.ann = bank.ann + AMOUNT
+            bank.bob = bank.bob - 10
+            bank.ann = bank.ann + 10
 
 
 class Table:
