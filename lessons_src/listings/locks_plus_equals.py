@@ -1,7 +1,7 @@
 import sys
 from threading import Barrier, Thread
 
-TIMES, ROUNDS = 500_000, 10
+TIMES, ROUNDS = 500_000, int(sys.argv[1])
 # Ask Python to switch threads as often as it can
 sys.setswitchinterval(1e-6)
 
