@@ -216,6 +216,20 @@ def twice(shared):
     shared.a += 1
 
 
+def both(shared):
+    with shared.one, shared.two:
+        shared.a += 1
+
+
+def both_crossed(shared):
+    with shared.two, shared.one:
+        shared.a += 1
+
+
+def two_items(shared):
+    shared.a = shared.queue.get() + 10 * shared.queue.get()
+
+
 OUTCOME = staticmethod(lambda shared: (shared.a, shared.b, tuple(shared.seen)))
 
 
@@ -242,6 +256,8 @@ def without_merging(monkeypatch, program):
         (in_time, setting),
         (putting, getting),
         (twice, twice),
+        (both, both_crossed),
+        (two_items, putting),
         (one_two, two_one),
     ],
     ids=lambda functions: functions[0].__name__,
@@ -302,6 +318,12 @@ def test_any_program_is_counted_as_without_merging(first, second):
     assume(found.total <= 300)
     with pytest.MonkeyPatch.context() as patch:
         assert found.outcomes == without_merging(patch, tried).outcomes
+
+
+def test_two_locks_of_one_with_are_taken_in_two_steps():
+    tried = program(both, both_crossed)
+    assert explore(tried).count(DEADLOCK) > 0
+    assert replay(tried, "ABBA").outcome == DEADLOCK
 
 
 @pytest.mark.parametrize("functions", [[deposit] * 3, [one_two, two_one]])

@@ -7,8 +7,9 @@
 
 The threads are real, but only one runs at a time, for one step: one statement of the
 functions of the program, and of other functions and methods from the same cell or
-module that they call. So a step is whole here, while Python may switch threads in the
-middle of a line, too: write as two lines what you want to see parted. What threads
+module that they call. (The locks of `with a, b:` are taken in a step each.) So a step
+is whole here, while Python may switch threads in the middle of a line, too: write as
+two lines what you want to see parted. What threads
 wait for comes from here, `Lock` to `Queue`; anything else that blocks is refused.
 
 frontrun (on the Python Package Index) also explores the orders of threads, for tests:

@@ -38,6 +38,14 @@ def name_here() -> str:
 class Primitive:
     """Something that threads wait for."""
 
+    def _begin(self) -> None:
+        """Begin a step of its own, if this statement has waited for something else.
+
+        So `with a, b:` can be interrupted between its two locks, as it can in Python.
+        """
+        if hasattr(_here, "thread"):
+            _here.thread.begin_to_wait(self)
+
     def _wait(
         self, over: Callable[[], bool], blocking: bool = True, timeout: float = -1
     ) -> bool:
@@ -68,6 +76,7 @@ class Lock(Primitive):
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not to be had."""
+        self._begin()
         if not self._wait(lambda: self.owner is None, blocking, timeout):
             return False
         self.owner = name_here()
@@ -110,6 +119,7 @@ class RLock(Lock):
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock, once more if this thread has it already."""
+        self._begin()
         mine = (None, name_here())
         if not self._wait(lambda: self.owner in mine, blocking, timeout):
             return False
@@ -147,6 +157,7 @@ class Semaphore(Primitive):
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         """Go in; False if there was no room."""
+        self._begin()
         if not self._wait(lambda: self.value > 0, blocking, timeout):
             return False
         self.value -= 1
@@ -188,6 +199,7 @@ class Event(Primitive):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set; False if the wait was given up."""
+        self._begin()
         return self._wait(lambda: self.flag, timeout=timeout)
 
     def __repr__(self) -> str:
@@ -272,6 +284,7 @@ class Queue(Primitive):
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Put `item` at the end, when there is room."""
+        self._begin()
         if not self._wait(lambda: not self.full(), block, timeout):
             raise queue.Full
         self.items.append(item)
@@ -279,6 +292,7 @@ class Queue(Primitive):
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take the first item, when there is one."""
+        self._begin()
         if not self._wait(lambda: not self.empty(), block, timeout):
             raise queue.Empty
         return self.items.popleft()
@@ -299,6 +313,7 @@ class Queue(Primitive):
 
     def join(self) -> None:
         """Wait until all items have been dealt with."""
+        self._begin()
         self._wait(lambda: not self.unfinished)
 
     def qsize(self) -> int:

@@ -49,6 +49,7 @@ class _Place:
         self.seen: Counter[int] = Counter()
         self.hidden: dict[int, Hashable] = {}
         self.returned: list[Any] = []
+        self.waits: list[locks.Primitive] = []
 
     def begins(self, statement: Statement | None) -> bool:
         """Tell whether the frame begins `statement` now, and go there."""
@@ -63,6 +64,7 @@ class _Place:
         if before and not before.stays_open:
             self.hidden.pop(before.line, None)
         self.returned = []
+        self.waits = []
         self.seen[statement.line] += 1
         return True
 
@@ -76,10 +78,10 @@ class _Place:
         """Return all that decides how the function goes on."""
         values = key.entries(self.frame.f_locals)
         seen, hidden = sorted(self.seen.items()), sorted(self.hidden.items())
-        returned = tuple(map(key, self.returned))
+        kept = tuple(map(key, self.returned)), tuple(map(key, self.waits))
         line = self.statement.line if self.statement else 0
         code = id(self.frame.f_code)
-        return code, line, self.offset, values, tuple(seen), tuple(hidden), returned
+        return code, line, self.offset, values, tuple(seen), tuple(hidden), kept
 
 
 class SteppedThread(threading.Thread):
@@ -122,6 +124,15 @@ class SteppedThread(threading.Thread):
             self.baton.acquire()
         if self.course.ending:
             raise _Ended
+
+    def begin_to_wait(self, primitive: locks.Primitive) -> None:
+        """Pause if the present statement has waited for something before."""
+        if not self.places:
+            return
+        place = self.places[-1]
+        place.waits.append(primitive)
+        if len(place.waits) > 1:
+            self.pause()
 
     def block(self, wait: locks.Wait) -> None:
         """Pause because of `wait`."""
