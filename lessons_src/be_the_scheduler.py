@@ -20,7 +20,7 @@ class Account:
 
 
 def deposit(account: Account) -> None:
-    """Pay 10 in, but wrong on purpose: nothing keeps the two lines together."""
+    """Pay 10 in (wrong on purpose)."""
     seen = account.balance
     account.balance = seen + 10
 
@@ -34,7 +34,7 @@ class Cinema:
 
 
 def buy(cinema: Cinema) -> None:
-    """Buy a seat, but wrong on purpose: the check may be stale."""
+    """Buy a seat if one is left (wrong on purpose)."""
     if cinema.seats > 0:
         cinema.seats = cinema.seats - 1
 
@@ -50,7 +50,7 @@ class Bank:
 
 
 def ann_pays(bank: Bank) -> None:
-    """Move 10 from Ann to Bob, holding both locks."""
+    """Move 10 from Ann to Bob under both locks (wrong on purpose)."""
     with bank.ann_lock:
         with bank.bob_lock:
             bank.ann = bank.ann - 10
@@ -58,7 +58,7 @@ def ann_pays(bank: Bank) -> None:
 
 
 def bob_pays(bank: Bank) -> None:
-    """Move 10 from Bob to Ann, holding both locks."""
+    """Move 10 from Bob to Ann under both locks (wrong on purpose)."""
     with bank.bob_lock:
         with bank.ann_lock:
             bank.bob = bank.bob - 10
@@ -75,7 +75,7 @@ class Table:
 
 
 def dine(table: Table, left: int, right: int) -> None:
-    """Take two forks and eat, but wrong on purpose: everybody may hold one."""
+    """Take two forks and eat (wrong on purpose)."""
     with table.forks[left]:
         with table.forks[right]:
             table.meals = table.meals + 1
@@ -106,7 +106,7 @@ def bring_milk(shop: Shop) -> None:
 
 
 def buy_bread(shop: Shop) -> None:
-    """Wait for bread and take it, but wrong on purpose: it looks only once."""
+    """Wait for bread and take it home (wrong on purpose)."""
     with shop.news:
         if not shop.shelf:
             shop.news.wait()
@@ -123,7 +123,7 @@ class App:
 
 
 def connect(app: App) -> None:
-    """Load the configuration once, but wrong on purpose: others see half of it."""
+    """Load the configuration once, and use it (wrong on purpose)."""
     if app.config is None:
         with app.lock:
             if app.config is None:
@@ -146,7 +146,7 @@ def write(office: Office) -> None:
 
 
 def deliver(office: Office) -> None:
-    """Deliver letters, but wrong on purpose: an empty queue is not the end."""
+    """Deliver letters until there are no more (wrong on purpose)."""
     while not office.letters.empty():
         letter = office.letters.get()
         office.delivered.append(letter)
@@ -201,7 +201,7 @@ def update_total(tally: Tally) -> None:
 
 
 def update_unlocked(tally: Tally) -> None:
-    """Add 5, but wrong on purpose: without the lock."""
+    """Add 5 without the lock (wrong on purpose)."""
     seen = tally.total
     tally.total = seen + 5
     tally.printed.append(tally.total)

@@ -1,9 +1,9 @@
-"""The checks of lesson 15: a repair is right when no order breaks it.
+"""The checks of lesson 15: a repair is right when no schedule breaks it.
 
-whole lines      no order may end badly, and the good end must come
+whole lines      no schedule may end badly
 other values     a constant, or a thread that does nothing, is no repair
-parted lines     no order may end badly either when each reading, each writing and each
-                 taking of a lock is a step of its own
+slow motion      no schedule may end badly either when each reading and each
+                 writing is a step of its own
 """
 
 from collections.abc import Callable, Hashable
@@ -21,7 +21,7 @@ from lessons_src.be_the_scheduler import (
     bring_bread,
     bring_milk,
 )
-from lessons_src.tools.scheduler import DEADLOCK, ENDLESS, Lock, Program, Queue, explore
+from lessons_src.tools.scheduler import DEADLOCK, ENDLESS, Program, Queue, explore
 from lessons_src.tools.scheduler_locks import name_here
 from lessons_src.tools.verdict import Wrong, judged
 
@@ -41,15 +41,6 @@ def parted(name: str) -> property:
     return property(read, write)
 
 
-class SlowLock(Lock):
-    """A lock whose taking is a step of its own, even on a line with another one."""
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take the lock; False if it was not to be had."""
-        taken = Lock.acquire(self, blocking, timeout)
-        return taken
-
-
 class SlowAccount(Account):
     """An account with 7 in it, in slow motion."""
 
@@ -58,7 +49,6 @@ class SlowAccount(Account):
     def __init__(self) -> None:
         super().__init__()
         self.balance = 7
-        self.lock = SlowLock()
 
 
 class SlowCinema(Cinema):
@@ -72,22 +62,6 @@ class SlowBank(Bank):
 
     ann = parted("ann")
     bob = parted("bob")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ann_lock, self.bob_lock = SlowLock(), SlowLock()
-
-
-class SlowTable(Table):
-    """A table with a fork that is taken in slow motion.
-
-    One is enough: whoever takes it second stops between two forks, and in a circle
-    somebody does. With three, all would take twice as long.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.forks[1] = SlowLock()
 
 
 class WatchedTable(Table):
@@ -138,24 +112,25 @@ class WatchedQueue(Queue):
 
 @judged
 def puzzle_1(deposit: Callable) -> str:
-    """Check that no order of two calls of `deposit` loses one."""
+    """Check that no schedule of two calls of `deposit` loses one."""
     _refuse_nothing(deposit)
     hint = "The account has a lock. Which lines belong together?"
-    orders = _prove(Program(Account, deposit, deposit), "balance=20", hint=hint)
+    total = _prove(Program(Account, deposit, deposit), "balance=20", hint=hint)
     _prove_slow(SlowAccount, [deposit] * 2, "balance=27", hint)
-    return _praise(orders)
+    return _praise(total)
 
 
 @judged
 def puzzle_2(buy: Callable) -> str:
-    """Check that no order of two calls of `buy` sells one seat twice."""
+    """Check that no schedule of two calls of `buy` sells one seat twice."""
     _refuse_nothing(buy)
     hint = "The check and the sale belong together."
-    orders = _prove(Program(Cinema, buy, buy), "seats=0", hint=hint)
-    more = Program(partial(_with_seats, 5), buy, buy)
-    _prove(more, "seats=3", "With five seats, ")
+    total = _prove(Program(Cinema, buy, buy), "seats=0", hint=hint)
+    lead = "With five seats, "
+    _prove(Program(partial(_five_seats, Cinema), buy, buy), "seats=3", lead)
     _prove_slow(SlowCinema, [buy] * 2, "seats=0", hint)
-    return _praise(orders)
+    _prove_slow(partial(_five_seats, SlowCinema), [buy] * 2, "seats=3", hint)
+    return _praise(total)
 
 
 @judged
@@ -164,11 +139,11 @@ def puzzle_3(ann_pays: Callable, bob_pays: Callable) -> str:
     _refuse_nothing(ann_pays, bob_pays)
     hint = "Both threads should ask for the same lock first."
     both = [ann_pays, bob_pays]
-    orders = _prove(Program(Bank, *both), "ann=100, bob=100", hint=hint)
+    total = _prove(Program(Bank, *both), "ann=100, bob=100", hint=hint)
     _prove(Program(Bank, ann_pays), "ann=90, bob=110", "When only Ann pays, ")
     _prove(Program(Bank, bob_pays), "ann=110, bob=90", "When only Bob pays, ")
     _prove_slow(SlowBank, both, "ann=100, bob=100", hint)
-    return _praise(orders)
+    return _praise(total)
 
 
 @judged
@@ -187,9 +162,8 @@ def exercise_1(dine: Callable) -> str:
     _refuse_nothing(dine)
     hint = "Must all three begin with the fork on their left? Or sit down at once?"
     program = Program(WatchedTable, *_seated(dine), outcome=_eaten)
-    orders = _prove(program, "3 meals", hint=hint)
-    _prove_slow(SlowTable, _seated(dine), "meals=3", hint)
-    return _praise(orders)
+    total = _prove(program, "3 meals", hint=hint)
+    return _praise(total)
 
 
 @judged
@@ -198,10 +172,10 @@ def exercise_2(buy_bread: Callable) -> str:
     _refuse_nothing(buy_bread)
     hint = "Who wakes up must look again, for it may be other news."
     threads = [buy_bread, bring_milk, bring_bread]
-    orders = _prove(Program(Shop, *threads, outcome=_bought), "bread", hint=hint)
+    total = _prove(Program(Shop, *threads, outcome=_bought), "bread", hint=hint)
     other = Program(Shop, buy_bread, _bring_milk_twice, _bring_rye, outcome=_bought)
     _prove(other, "rye", "With milk, milk and rye, ", hint)
-    return _praise(orders)
+    return _praise(total)
 
 
 @judged
@@ -210,17 +184,17 @@ def exercise_3(connect: Callable) -> str:
     _refuse_nothing(connect)
     hint = "When may others see the configuration: before it is whole, or after?"
     good = "config={'port': 80}, ports=[80, 80]"
-    orders = _prove(Program(App, connect, connect), good, hint=hint)
+    total = _prove(Program(App, connect, connect), good, hint=hint)
     twice = [connect] * 2
     loads = Program(WatchedApp, *twice, outcome=_loads)
     _prove(loads, "loaded once", "It should be loaded once, but ", hint="Look twice.")
     _prove_slow(SlowApp, twice, "loaded once", hint, outcome=_loads)
-    return _praise(orders)
+    return _praise(total)
 
 
-def _with_seats(seats: int) -> Cinema:
-    cinema = Cinema()
-    cinema.seats = seats
+def _five_seats(kind: type[Cinema]) -> Cinema:
+    cinema = kind()
+    cinema.seats = 5
     return cinema
 
 
@@ -242,7 +216,9 @@ def _seated(dine: Callable) -> list[Callable]:
 
 def _eaten(table: WatchedTable) -> str:
     meals = f"{table.meals} meals"
-    return f"{meals}, one with too few forks" if min(table.held) < 2 else meals
+    return (
+        f"{meals}, one with too few forks" if min(table.held, default=2) < 2 else meals
+    )
 
 
 def _bought(shop: Shop) -> str:
@@ -281,11 +257,11 @@ def _prove_slow(
 ) -> None:
     """Refuse `threads` that only stay whole as long as their lines do."""
     program = Program(make, *threads, outcome=outcome)
-    # Readings, writings and takings are functions here: let them be stepped through
+    # Reading and writing are functions here: let them be stepped through
     program.worlds.add(id(globals()))
     lead = (
         "With whole lines it is right. But Python may also switch inside a line, "
-        "between reading, writing and taking a lock, and then "
+        "between reading and writing, and then "
     )
     _prove(program, good, lead, hint)
 
@@ -296,7 +272,7 @@ def _prove(
     lead: str = "",
     hint: str = "",
 ) -> int:
-    """Refuse `program` unless each of its orders ends with `good`; count them."""
+    """Refuse `program` unless each of its schedules ends with `good`; count them."""
     found = explore(program, limit=LIMIT_SECONDS)
     bad = {end: each for end, each in found.outcomes.items() if end != good}
     if bad:
@@ -305,11 +281,11 @@ def _prove(
         # In slow motion a line is several steps, and nobody could replay them
         such = "" if lead or worst == ENDLESS else bad[worst].schedule
         as_in = f" as {such} does" if such else ""
-        raise Wrong(f"{lead}{some} orders end badly{as_in}: {worst}.", hint)
+        raise Wrong(f"{lead}{some} schedules end badly{as_in}: {worst}.", hint)
     if not found.complete:
-        raise Wrong(f"{lead}there are too many orders to try them all.", hint)
+        raise Wrong(f"{lead}there are too many schedules to try them all.", hint)
     return found.total
 
 
-def _praise(orders: int) -> str:
-    return f"All {orders:,} orders end well."
+def _praise(total: int) -> str:
+    return f"All {total:,} schedules end well."
