@@ -1,8 +1,12 @@
+import ast
 from functools import partial
 from math import comb, factorial
+from pathlib import Path
 
+import nbformat
 import pytest
 
+from lessons_src import be_the_scheduler as lesson
 from lessons_src.be_the_scheduler import (
     Account,
     App,
@@ -35,6 +39,8 @@ from lessons_src.be_the_scheduler import (
 )
 from lessons_src.tools.scheduler import Lock, Program, RLock, explore, replay
 
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "notebooks" / "15_be_the_scheduler.ipynb"
 SEATED = [partial(dine, left=at, right=(at + 1) % 3) for at in range(3)]
 KITCHEN = Program(
     Kitchen, cook, bake_bread, serve, outcome=lambda kitchen: kitchen.meal
@@ -163,3 +169,46 @@ def test_a_configuration_is_seen_before_it_is_whole():
 def test_few_switches_find_the_deadlock_of_the_philosophers():
     found = explore(Program(Table, *SEATED), most_switches=3)
     assert (found.total, found.count("deadlock")) == (21, 3)
+
+
+def games():
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    names = {}
+    exec(code[0], names)
+    names |= {"show_source": lambda *objects: None, **vars(lesson)}
+    found = {}
+    for source in code:
+        if "\nplay(" in source:
+            *before, last = ast.parse(source).body
+            exec(ast.unparse(ast.Module(before, [])), names)
+            game = eval(ast.unparse(last), names)
+            found[game.goal] = game
+    return found
+
+
+GAMES = games()
+SPOIL = "Spoil the meal"
+
+
+def test_there_are_eight_games():
+    assert len(GAMES) == 8
+
+
+@pytest.mark.parametrize("goal", [goal for goal in GAMES if goal != SPOIL])
+def test_a_goal_can_be_reached_and_missed(goal):
+    endings = explore(GAMES[goal].program).outcomes.values()
+    assert {reached(GAMES[goal], each.schedule) for each in endings} == {True, False}
+
+
+def reached(game, schedule):
+    game.start_over()
+    for name in schedule:
+        game.press(name)
+    return game.reached
+
+
+def test_nobody_can_spoil_the_meal():
+    game = GAMES[SPOIL]
+    assert game.wanted("nothing and bread")
+    assert not any(map(game.wanted, explore(game.program).outcomes))

@@ -214,7 +214,7 @@ def connect(app):
 ]
 
 WRONG = [
-    ("puzzle_1", "", "4 of 6 schedules end badly as ABBA does: balance=10"),
+    ("puzzle_1", "", "4 of 6 schedules end badly.\nFor one, ABBA: balance=10"),
     ("puzzle_1", "def deposit(account):\n    account.balance += 10", IN_SLOW_MOTION),
     ("puzzle_1", "def deposit(account):\n    account.balance = 20", "balance=20"),
     ("puzzle_1", "def deposit(account):\n    pass", "1 of 1 schedules"),
@@ -253,7 +253,7 @@ def deposit(account):
 """,
         "deadlock",
     ),
-    ("puzzle_2", "", "4 of 6 schedules end badly as ABBA does: seats=-1"),
+    ("puzzle_2", "", "4 of 6 schedules end badly.\nFor one, ABBA: seats=-1"),
     ("puzzle_2", "def buy(cinema):\n    cinema.seats = 0", "With five seats"),
     (
         "puzzle_2",
@@ -270,7 +270,7 @@ def buy(cinema):
 """,
         "seats=-1",
     ),
-    ("puzzle_3", "", "4 of 28 schedules end badly as ABBA does: deadlock"),
+    ("puzzle_3", "", "4 of 28 schedules end badly.\nFor one, ABBA: deadlock"),
     (
         "puzzle_3",
         """
@@ -305,7 +305,7 @@ def bob_pays(bank):
         "When only Ann pays",
     ),
     ("puzzle_3", "bob_pays = None", "no answer yet"),
-    ("puzzle_7", "", "14 of 22 schedules end badly as ABCCCCB does: deadlock"),
+    ("puzzle_7", "", "14 of 22 schedules end badly.\nFor one, ABCCCCB: deadlock"),
     (
         "puzzle_7",
         """
@@ -339,7 +339,7 @@ def deliver(office):
 """,
         "deadlock",
     ),
-    ("exercise_1", "", "48 of 6,570 schedules end badly as ACCBBA does: deadlock"),
+    ("exercise_1", "", "48 of 6,570 schedules end badly.\nFor one, ACCBBA: deadlock"),
     (
         "exercise_1",
         """
@@ -376,7 +376,7 @@ def dine(table, left, right):
     (
         "exercise_2",
         "",
-        "26 of 212 schedules end badly as AAABBBBAAACCCC does: IndexError",
+        "26 of 212 schedules end badly.\nFor one, AAABBBBAAACCCC: IndexError",
     ),
     (
         "exercise_2",
@@ -417,7 +417,7 @@ def buy_bread(shop):
         'def buy_bread(shop):\n    shop.basket.append("bread")',
         "With milk, milk and rye",
     ),
-    ("exercise_3", "", "2 of 210 schedules end badly as BBBBAABBB does: KeyError"),
+    ("exercise_3", "", "2 of 210 schedules end badly.\nFor one, BBBBAABBB: KeyError"),
     (
         "exercise_3",
         """
@@ -472,7 +472,7 @@ def test_a_check_refuses_no_answer(name):
 
 def test_a_repair_in_vain_is_told_with_a_schedule_to_replay(tmp_path):
     verdict = verdict_on("", tmp_path, check.exercise_1, "dine")
-    schedule = re.search(r"as ([ABC]+) does", verdict.why)[1]
+    schedule = re.search(r"For one, ([ABC]+):", verdict.why)[1]
     program = Program(lesson.Table, *check._seated(lesson.dine))
     assert replay(program, schedule).outcome == "deadlock"
 

@@ -280,8 +280,8 @@ def _prove(
         some = f"{sum(each.count for each in bad.values()):,} of {found.total:,}"
         # In slow motion a line is several steps, and nobody could replay them
         such = "" if lead or worst == ENDLESS else bad[worst].schedule
-        as_in = f" as {such} does" if such else ""
-        raise Wrong(f"{lead}{some} schedules end badly{as_in}: {worst}.", hint)
+        how = f".\nFor one, {such}: {worst}" if such else f": {worst}"
+        raise Wrong(f"{lead}{some} schedules end badly{how}.", hint)
     if not found.complete:
         raise Wrong(f"{lead}there are too many schedules to try them all.", hint)
     return found.total
