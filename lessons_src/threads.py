@@ -6,15 +6,13 @@ thread 2                    worker(task) -> errors[task]
 """
 
 import json
-import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple, TypeVar
 
 from lessons_src.tools.naps import Nap
-from lessons_src.tools.timeline import Recorder, Span, clock, span
+from lessons_src.tools.timeline import Span, clock, span
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -81,6 +79,11 @@ def in_threads(worker: Callable[[Task], Answer], tasks: Iterable[Task]) -> list[
 
     >>> in_threads(len, ["oslo", "lima", "cairo"])
     [4, 4, 5]
+
+    Raises
+    ------
+    KeyError
+        If there is no answer to the task of that number: its thread let out an error.
     """
     answers: dict[int, Answer] = {}
 
@@ -102,31 +105,6 @@ def seconds_of(spans: Collection[Span]) -> float:
     4
     """
     return max(each.stop for each in spans) - min(each.start for each in spans)
-
-
-def on_record(
-    recorder: Recorder, worker: Callable[[Task], Answer], task: Task
-) -> Answer:
-    """Return what `worker` returns for `task`; leave a span in `recorder` in any case.
-
-    >>> recorder = Recorder()
-    >>> on_record(recorder, len, "oslo"), recorder.spans[0].task
-    (4, 'oslo')
-    """
-    with recorder.span(str(task)):
-        return worker(task)
-
-
-@contextmanager
-def collect_thread_errors() -> Iterator[list[BaseException]]:
-    """Collect the errors that threads do not catch, instead of printing them."""
-    errors: list[BaseException] = []
-    before = threading.excepthook
-    threading.excepthook = lambda hook: errors.append(hook.exc_value)
-    try:
-        yield errors
-    finally:
-        threading.excepthook = before
 
 
 def watch_until(stop: Event, log: list[str]) -> None:

@@ -2,6 +2,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
+from time import monotonic
 
 import pytest
 
@@ -17,6 +18,7 @@ HERE = os.getpid()
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch):
     monkeypatch.setattr(check, "PATIENCE_SECONDS", 2)
+    monkeypatch.setattr(check, "BUSY", 3)
 
 
 def refused(verdict, why):
@@ -48,15 +50,17 @@ def test_exercise_1_accepts_a_pool_and_any_order():
     [
         (None, "no answer yet"),
         ({}, "no answer of oslo"),
-        (list(spans(AT_ONCE).values()), "a list, not a dict"),
+        (list(spans(AT_ONCE).values()), "a dict. Yours has the type list"),
         ({"oslo": spans(AT_ONCE)["oslo"]}, "no answer of rome"),
         (spans(AT_ONCE) | {"quito": 1}, "one answer for each"),
         (dict.fromkeys(check.HOSTS, spans(AT_ONCE)["oslo"]), "its own"),
         (spans(AT_ONCE, process=HERE + 1), "by other processes"),
         (spans(BY_TURNS), "took turns"),
         (spans(BY_TURNS, thread=7), "a thread of its own"),
-        (dict.fromkeys(check.HOSTS), "cannot use your answer"),
-        (5, "a int, not a dict"),
+        (dict.fromkeys(check.HOSTS), "what take_nap returns"),
+        (dict.fromkeys(check.HOSTS, "OSLO"), "what take_nap returns"),
+        (dict.fromkeys(make_calls({"oslo": 2}, 1)), "are the calls, not the hosts"),
+        (5, "a dict. Yours has the type int"),
     ],
 )
 def test_exercise_1_refuses(answers, why):
@@ -198,6 +202,25 @@ def returns_nothing(worker, tasks):
     halves_in_threads(worker, tasks)
 
 
+def two_lists(worker, tasks):
+    return in_threads(lambda half: list(map(worker, half)), split_list(tasks, 2))
+
+
+def a_dict(worker, tasks):
+    return dict(zip(tasks, halves_in_threads(worker, tasks), strict=True))
+
+
+def whole_halves(worker, tasks):
+    return in_threads(worker, split_list(tasks, 2))
+
+
+def forgets_the_comma(worker, tasks):
+    for half in split_list(tasks, 2):
+        thread = Thread(target=lambda half: list(map(worker, half)), args=half)
+        thread.start()
+        thread.join()
+
+
 def raises(worker, tasks):
     raise KeyError("mine")
 
@@ -210,11 +233,15 @@ def raises(worker, tasks):
         (a_loop, "had to wait for the other"),
         (joins_in_the_loop, "had to wait for the other"),
         (as_they_come, "not in the order"),
-        (loses_the_middle, "1 answers are missing, such as D"),
+        (loses_the_middle, "Of 7 answers you lost 1, such as D"),
+        (two_lists, "lists in your list"),
+        (a_dict, "returned a dict"),
+        (whole_halves, "error. TypeError: the worker wants one task, not ['a', 'b'"),
+        (forgets_the_comma, "but 3 were given"),
         (one_and_six, "1 and 6 tasks"),
         (a_thread_each, "1 and 1 and 1"),
         (half_by_itself, "made some of the calls itself"),
-        (loses_an_error, "ended with a TypeError"),
+        (loses_an_error, "ended with an error. TypeError"),
         (returns_nothing, "returned None"),
         (raises, "KeyError: 'mine'"),
         (lambda worker, tasks: 5, "cannot use your answer"),
@@ -228,8 +255,8 @@ def test_exercise_2_refuses(function, why):
 @pytest.mark.parametrize(
     ("function", "why"),
     [
-        (joins_the_last, "3 answers are missing, such as A"),
-        (joins_none, "are missing, such as A"),
+        (joins_the_last, "you lost 3, such as A"),
+        (joins_none, ", such as A"),
     ],
 )
 def test_exercise_2_refuses_who_does_not_wait(function, why, monkeypatch):
@@ -277,10 +304,57 @@ def asks_a_pool(worker, tasks, limit):
     return answers, errors, late
 
 
-@pytest.mark.parametrize("function", [asks_the_threads, asks_the_dicts, asks_a_pool])
+def waits_till_the_limit(worker, tasks, limit):
+    answers, errors, threads = start(worker, tasks)
+    end = monotonic() + limit
+    for thread in threads.values():
+        thread.join(max(0, end - monotonic()))
+    return answers, errors, (task for task in tasks if threads[task].is_alive())
+
+
+@pytest.mark.parametrize(
+    "function", [asks_the_threads, asks_the_dicts, asks_a_pool, waits_till_the_limit]
+)
 def test_exercise_3_accepts(function):
     verdict = check.exercise_3(function)
     assert verdict.right, verdict
+
+
+def on_a_busy_machine(limits):
+    """Return a function that sees no call end within the first of its `limits`."""
+
+    def collect(worker, tasks, limit):
+        limits.append(limit)
+        if len(limits) == 1:
+            return {}, {}, tasks
+        return asks_the_threads(worker, tasks, limit)
+
+    return collect
+
+
+def test_exercise_3_gives_a_busy_machine_a_longer_limit():
+    limits = []
+    verdict = check.exercise_3(on_a_busy_machine(limits))
+    assert verdict.right, verdict
+    assert limits == [check.LIMIT_SECONDS, check.LIMIT_SECONDS * check.BUSY]
+
+
+def joins_each_at_once(worker, tasks, limit):
+    answers, errors, late = {}, {}, []
+    for task in tasks:
+        args = answers, errors, worker, task
+        thread = Thread(target=keep_outcome, args=args, daemon=True)
+        thread.start()
+        thread.join(limit)
+        late += [task] if thread.is_alive() else []
+    return answers, errors, late
+
+
+def names_threads(worker, tasks, limit):
+    answers, errors, threads = start(worker, tasks)
+    for thread in threads.values():
+        thread.join(limit)
+    return answers, errors, [each for each in threads.values() if each.is_alive()]
 
 
 def waits_for_all(worker, tasks, limit):
@@ -341,9 +415,11 @@ def calls_itself(worker, tasks, limit):
         (lambda worker, tasks, limit: ({}, {}, []), "those of oslo and of rome"),
         (waits_for_all, "waited for cairo"),
         (calls_itself, "waited for cairo"),
+        (joins_each_at_once, "took turns"),
+        (names_threads, "In yours are threads"),
         (trusts_join, "answered in time, and you call them late"),
         (trusts_join_the_other_way, "should be cairo"),
-        (does_not_catch, "ended with a ConnectionError: lima is down"),
+        (does_not_catch, "ended with an error. ConnectionError: lima is down"),
         (takes_errors_for_late, "should be that of lima"),
         (forgets_the_late, "three things"),
         (loses_an_answer, "those of oslo and of rome"),

@@ -13,12 +13,10 @@ from lessons_src.threads import (
     Server,
     WithoutGil,
     article_split,
-    collect_thread_errors,
     compute,
     in_threads,
     keep_outcome,
     make_calls,
-    on_record,
     parse_server,
     put_answer,
     read_servers,
@@ -34,7 +32,8 @@ from lessons_src.tools.machine import free_threaded_python, gil_enabled
 from lessons_src.tools.naps import Nap
 from lessons_src.tools.programs import program, run_programs
 from lessons_src.tools.recorded import RECORDED_LINE, transcript
-from lessons_src.tools.timeline import Recorder, Span, most_at_once, workers
+from lessons_src.tools.thread_errors import collect_thread_errors
+from lessons_src.tools.timeline import Span, most_at_once, workers
 
 LIMIT = 60
 HOSTS = ["cairo", "oslo", "rome", "lima", "delhi", "quito"]
@@ -100,36 +99,21 @@ def test_equal_tasks_have_an_answer_each():
     assert in_threads(str, []) == []
 
 
+def test_a_task_whose_worker_fails_has_no_answer():
+    def answer(task):
+        if task == "rome":
+            raise ConnectionError("rome is down")
+        return task.upper()
+
+    with collect_thread_errors() as errors, pytest.raises(KeyError, match=r"^1$"):
+        in_threads(answer, ["oslo", "rome"])
+    assert [str(error) for error in errors] == ["rome is down"]
+
+
 def test_the_seconds_of_spans_reach_from_the_first_start_to_the_last_stop():
     spans = [Span(1, 1, "a", 3.0, 3.5), Span(1, 2, "b", 2.0, 2.5)]
     assert seconds_of(spans) == 1.5
     assert seconds_of({1: spans[0]}.values()) == 0.5
-
-
-def test_a_task_is_on_record_even_if_it_fails():
-    recorder = Recorder()
-    assert on_record(recorder, str.upper, "oslo") == "OSLO"
-    with pytest.raises(KeyError):
-        on_record(recorder, fail, 7)
-    assert [span.task for span in recorder.spans] == ["oslo", "7"]
-
-
-def test_errors_of_threads_are_collected_and_the_old_hook_comes_back():
-    before = threading.excepthook
-    with collect_thread_errors() as errors:
-        for task in ("oslo", "rome"):
-            thread = Thread(target=fail, args=(task,))
-            thread.start()
-            thread.join(LIMIT)
-    assert [repr(error) for error in errors] == ["KeyError('oslo')", "KeyError('rome')"]
-    assert threading.excepthook is before
-
-
-def test_the_old_hook_comes_back_after_an_error_too():
-    before = threading.excepthook
-    with pytest.raises(KeyError), collect_thread_errors():
-        raise KeyError
-    assert threading.excepthook is before
 
 
 def test_a_watcher_tidies_up_when_it_is_told_to_stop():
