@@ -156,19 +156,6 @@ class MyThread(Thread):
         print(self.num)
 
 
-class HeldWork:
-    """Work that says when it has `begun`, and is not done before `go_on` is set."""
-
-    def __init__(self) -> None:
-        self.begun, self.go_on = Event(), Event()
-
-    def __call__(self, task: Any) -> Any:
-        """Return `task`, once `go_on` is set."""
-        self.begun.set()
-        self.go_on.wait(LIMIT)
-        return task
-
-
 def nap_together(everyone: Barrier, nap: Nap) -> Span:
     """Take `nap` once `everyone` has begun, even where threads start slowly."""
     start = clock()
@@ -177,13 +164,13 @@ def nap_together(everyone: Barrier, nap: Nap) -> Span:
     return span(nap.name, start)
 
 
-def start_and_join(threads: Iterable[Thread], limit: float = LIMIT) -> None:
-    """Start all `threads`, then wait for each of them, at most `limit` seconds."""
+def start_and_join(threads: Iterable[Thread]) -> None:
+    """Start all `threads`, then wait for each of them."""
     threads = list(threads)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(limit)
+        thread.join(LIMIT)
 
 
 def work_off(tasks: Iterable[Any], work: Callable[[Any], Any], size: int) -> list[Any]:
@@ -200,16 +187,47 @@ def work_off(tasks: Iterable[Any], work: Callable[[Any], Any], size: int) -> lis
 
 def closed_at_work(kind: type[Clerk], tasks: Iterable[Any]) -> Clerk:
     """Make a clerk, close it while the first of `tasks` is in its hand; return it."""
-    inbox, work = Queue(), HeldWork()
+    inbox, begun, go_on = Queue(), Event(), Event()
+
+    def work(task: Any) -> Any:
+        begun.set()
+        go_on.wait(LIMIT)
+        return task
+
     for task in tasks:
         inbox.put(task)
     clerk = kind(inbox, work)
     clerk.start()
-    work.begun.wait(LIMIT)
+    begun.wait(LIMIT)
     clerk.close()
-    work.go_on.set()
+    go_on.set()
     clerk.join(LIMIT)
     return clerk
+
+
+def closed_at_rest(kind: type[Clerk], tasks: Iterable[Any]) -> Clerk:
+    """Make a clerk, close it while it waits for `tasks`, hand them in; return it."""
+    inbox = _AskedQueue()
+    clerk = kind(inbox, str)
+    clerk.start()
+    inbox.asked.wait(LIMIT)
+    clerk.close()
+    for task in tasks:
+        inbox.put(task)
+    clerk.join(LIMIT)
+    return clerk
+
+
+class _AskedQueue(Queue):
+    """A queue that says when it was first asked for a task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = Event()
+
+    def get(self) -> Any:
+        self.asked.set()
+        return super().get()
 
 
 def system_writes(

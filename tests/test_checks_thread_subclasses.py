@@ -54,7 +54,19 @@ class CounterByTarget(Thread):
             self.answer += 1
 
 
-@pytest.mark.parametrize("kind", [Counter, CounterOnAnswerThread, CounterByTarget])
+class CounterByProperty(Counter):
+    def run(self):
+        self.count = len(self.text.split())
+
+    @property
+    def answer(self):
+        self.join()
+        return self.count
+
+
+@pytest.mark.parametrize(
+    "kind", [Counter, CounterOnAnswerThread, CounterByTarget, CounterByProperty]
+)
 def test_exercise_1_accepts(kind):
     assert check.exercise_1(kind).right
 
@@ -69,6 +81,22 @@ class StartsItself(Counter):
     def __init__(self, text):
         super().__init__(text)
         self.start()
+
+
+class StartsAndJoinsItself(StartsItself):
+    def __init__(self, text):
+        super().__init__(text)
+        self.join()
+
+
+class NoInit(Thread):
+    run = Counter.run
+
+
+class HidesMethod(Counter):
+    def __init__(self, text):
+        super().__init__(text)
+        self._bootstrap = text
 
 
 class Returns(Counter):
@@ -110,6 +138,9 @@ class ForgetsText(Counter):
         (int, "not a subclass"),
         (CountsTooEarly, "before anybody called start()"),
         (StartsItself, "starts itself"),
+        (StartsAndJoinsItself, "starts itself"),
+        (NoInit, "no __init__ of its own"),
+        (HidesMethod, "_bootstrap is a method of Thread"),
         (Returns, "there is no answer"),
         (Letters, "has 6 words; answer is 18"),
         (Start, "started no thread"),
@@ -194,6 +225,12 @@ class TicksOnce(Ticker):
         self.tick()
 
 
+class IgnoresPause(Ticker):
+    def run(self):
+        while not self.stopping.wait(0.001):
+            self.tick()
+
+
 class NoTick(Ticker):
     def run(self):
         self.tok()
@@ -209,11 +246,13 @@ class TickerStartsItself(Ticker):
     ("kind", "why"),
     [
         (None, "no class yet"),
-        (Thread, "no method stop()"),
+        (Thread, "no __init__ of its own"),
+        (Counter, "no method stop()"),
         (Event, "not a subclass"),
         (TicksOn, "it ticks on"),
         (SleepsOn, "it sleeps on"),
         (TicksOnce, "did not tick 3 times"),
+        (IgnoresPause, "ticks on without one"),
         (NoTick, "no attribute 'tok'"),
         (TickerStartsItself, "starts itself"),
     ],
@@ -298,6 +337,16 @@ class GoesWhenEmpty(Patient):
                 break
 
 
+class GoesWhenTired(Patient):
+    def run(self):
+        with suppress(queue.Empty):
+            while (task := self.inbox.get(timeout=60)) is not LAST:
+                try:
+                    self.answers.append(self.work(task))
+                except ConnectionError as error:
+                    self.errors.append(error)
+
+
 class LooksIfEmpty(Patient):
     def run(self):
         while not self.inbox.empty():
@@ -310,6 +359,12 @@ class SharedLists(Patient):
     def __init__(self, inbox, work):
         Thread.__init__(self)
         self.inbox, self.work = inbox, work
+
+
+class SharedErrors(Patient):
+    def __init__(self, inbox, work, errors=[]):  # noqa: B006
+        super().__init__(inbox, work)
+        self.errors = errors
 
 
 class ErrorsAmongAnswers(Patient):
@@ -342,14 +397,17 @@ class WorksOnLast(Patient):
     [
         (None, "no class yet"),
         (Patient(None, None), "not a subclass"),
-        (Clerk, "An error ended a clerk: ConnectionError: Cairo"),
-        (HastyClerk, "An error ended a clerk"),
+        (Clerk, "let an error out: ConnectionError: Cairo"),
+        (HastyClerk, "let an error out: ConnectionError: Cairo"),
         (TryAroundTheLoop, "answers are lost"),
         (GoesWhenEmpty, "4 of 4 answers are lost"),
+        (GoesWhenTired, "4 of 4 answers are lost"),
         (LooksIfEmpty, "4 of 4 answers are lost"),
         (SharedLists, "not those of the loop"),
         (ErrorsAmongAnswers, "not those of the loop"),
+        (SharedErrors, "there are 4 errors"),
         (ErrorsForgotten, "there are 0 errors"),
+        (WorksOnLast, "LAST is no task"),
         (Counter, "TypeError"),
     ],
 )
@@ -357,8 +415,17 @@ def test_exercise_3_refuses(kind, why):
     assert refused(check.exercise_3(kind), why)
 
 
-def test_exercise_3_refuses_a_clerk_that_works_on(short_limit, short_waits):
-    assert refused(check.exercise_3(WorksOnLast), "one of them works on")
+def test_exercise_3_refuses_a_clerk_that_goes_on_after_last(short_limit, short_waits):
+    gate = Event()
+
+    class StaysOn(Patient):
+        def run(self):
+            super().run()
+            gate.wait(60)
+
+    verdict = check.exercise_3(StaysOn)
+    gate.set()
+    assert refused(verdict, "one of them works on")
 
 
 class NeverTicks(Ticker):

@@ -1,7 +1,8 @@
 import pickle
+import sys
 from contextlib import redirect_stdout
 from queue import Queue
-from threading import Barrier, Event, get_ident
+from threading import Barrier, Event, Thread, get_ident
 
 import pytest
 
@@ -12,11 +13,11 @@ from lessons_src.thread_subclasses import (
     AnswerThread,
     Clerk,
     HastyClerk,
-    HeldWork,
     MyThread,
     ResultThread,
     Station,
     StreamInTurns,
+    closed_at_rest,
     closed_at_work,
     measure,
     nap_together,
@@ -206,15 +207,17 @@ def test_a_clerk_finishes_what_is_queued_and_a_hasty_one_drops_it(kind, done, le
     assert not clerk.is_alive()
 
 
-def test_held_work_is_not_done_before_it_may():
-    work = HeldWork()
-    thread = AnswerThread(work, "A")
-    thread.start()
-    assert work.begun.wait(LIMIT)
-    assert thread.answer is None
-    work.go_on.set()
-    thread.join(LIMIT)
-    assert thread.answer == "A"
+@pytest.mark.parametrize(
+    ("kind", "done", "left"), [(Clerk, "", "FG"), (HastyClerk, "F", "G")]
+)
+def test_close_wakes_a_waiting_clerk_and_not_a_hasty_one(kind, done, left):
+    clerk = closed_at_rest(kind, "FG")
+    assert ("".join(clerk.answers), "".join(clerk.inbox.queue)) == (done, left)
+    assert not clerk.is_alive()
+
+
+def test_a_field_named_stop_with_an_underscore_is_taken_up_to_3_12():
+    assert hasattr(Thread(), "_stop") == (sys.version_info < (3, 13))
 
 
 def print_numbers(stream, numbers):
