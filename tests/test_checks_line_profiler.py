@@ -69,8 +69,10 @@ def test_exercise_1_accepts_any_way_to_profile_both(answer):
         (lambda: stats_of(rank_pairs, tidy), "Not a line of rank_tidied"),
         (lambda: stats_of(rank_tidied, tidy, runs=2), "several runs"),
         (lambda: stats_of(rank_tidied, tidy, book=guest_book(50)), "50 names were"),
-        (lambda: stats_of(rank_tidied, tidy, book=guest_book(4000)), "several runs"),
-        (lambda: 216, "cannot use your answer"),
+        (lambda: stats_of(rank_tidied, tidy, book=guest_book(4000)), "4000 names were"),
+        (lambda: 216, "of type int, and not a profile"),
+        (lambda: rank_tidied(PAGE), "of type list, and"),
+        (lambda: ProfiledWorker(rank_tidied, tidy)(PAGE), "of type Profiled, and"),
     ],
 )
 def test_exercise_1_refuses(answer, why):
@@ -117,7 +119,22 @@ def by_bisection(monday, tuesday):
     return [name for name in monday if found(name)]
 
 
-@pytest.mark.parametrize("function", [by_set, by_dict, by_filter, by_bisection])
+def by_counter(monday, tuesday):
+    from collections import Counter
+
+    times = Counter(tuesday)
+    return [name for name in monday if times[name]]
+
+
+def by_common_names(monday, tuesday):
+    both = set(monday) & set(tuesday)
+    return [name for name in monday if name in both]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [by_set, by_dict, by_filter, by_bisection, by_counter, by_common_names],
+)
 def test_exercise_2_accepts_what_does_not_compare_all_pairs(function):
     assert check.exercise_2(function).right
 
@@ -137,6 +154,24 @@ def by_set_in_the_loop(monday, tuesday):
     return again
 
 
+def by_set_inside_a_line(monday, tuesday):
+    return [name for name in monday if name in set(tuesday)]
+
+
+def by_dict_inside_a_loop(monday, tuesday):
+    again = []
+    for name in monday:
+        if name in dict.fromkeys(tuesday):
+            again.append(name)
+    return again
+
+
+def by_yield(monday, tuesday):
+    for name in monday:
+        if name in tuesday:
+            yield name
+
+
 def by_count(monday, tuesday):
     return [name for name in monday if tuesday.count(name)]
 
@@ -149,6 +184,11 @@ def by_count(monday, tuesday):
         (by_set_in_the_loop, "one of your lines has"),
         (by_in_list, "160,000 names were compared"),
         (by_count, "160,000 names were compared"),
+        (by_set_inside_a_line, "put into sets 160,400 times"),
+        (by_dict_inside_a_loop, "put into sets 160,400 times"),
+        (by_yield, "returns a generator, and came_twice a list"),
+        (lambda monday, tuesday: set(monday) & set(tuesday), "returns a set"),
+        (lambda monday, tuesday: tuple(monday), "returns a tuple"),
         (lambda monday, tuesday: None, "returns None"),
         (lambda monday, tuesday: sorted({*monday} & {*tuesday}), "returns"),
         (lambda monday, tuesday: list({*monday} & {*tuesday}), "returns"),
@@ -193,6 +233,8 @@ def test_exercise_3_accepts_tables_that_were_added_by_hand_in_any_order():
 
 
 RUNS = runs_of(WORKER, HALVES)
+# Each name for a part: then its letters are counted
+LETTERS = runs_of(WORKER, PAGE)
 
 
 @pytest.mark.parametrize(
@@ -202,8 +244,12 @@ RUNS = runs_of(WORKER, HALVES)
         (RUNS, None, "no answer yet"),
         ([], merge_stats([]), "a list of Profiled"),
         (list(map(count_guests, HALVES)), merge_stats(RUNS), "a list of Profiled"),
-        (RUNS, RUNS[0].stats, "250 names were counted"),
-        (RUNS, merge_stats(RUNS + RUNS[:1]), "750 names were counted"),
+        (merge_stats(RUNS), RUNS, "runs comes first"),
+        (RUNS, RUNS[0].stats, "stats counts 250 names, and the runs 500"),
+        (RUNS, merge_stats(RUNS + RUNS[:1]), "stats counts 750 names, and the"),
+        (RUNS * 2, merge_stats(RUNS * 2), "parts have 1000 names, and page has 500"),
+        (RUNS[:1] * 3, merge_stats(RUNS), "parts have 750 names"),
+        (LETTERS, merge_stats(LETTERS), f"parts have {sum(map(len, PAGE))} names"),
         (RUNS, [run.stats for run in RUNS], "one LineStats"),
         (RUNS, merge_stats([]), "Not a line of count_guests"),
         (RUNS, profiled(tidy, "Ada"), "Not a line of count_guests"),

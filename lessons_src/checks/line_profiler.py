@@ -13,7 +13,7 @@ from lessons_src.line_profiler import (
     rank_tidied,
     tidy,
 )
-from lessons_src.tools.profiles import Profiled, line_hits
+from lessons_src.tools.profiles import Profiled, line_hits, merge_stats
 from lessons_src.tools.verdict import Wrong, judged
 
 PAGE = guest_book(500)
@@ -24,10 +24,14 @@ BODY = "guest = tidy(name)"
 
 
 class CountedName(str):
-    """A name that counts how often any such name is compared."""
+    """A name that counts how often any such name is compared, or put into a set."""
 
     compared = 0
-    __hash__ = str.__hash__
+    hashed = 0
+
+    def __hash__(self) -> int:
+        CountedName.hashed += 1
+        return str.__hash__(self)
 
     def __eq__(self, other: object) -> bool:
         CountedName.compared += 1
@@ -49,6 +53,11 @@ def exercise_1(stats: LineStats) -> str:
         raise Wrong("There is no answer yet.", "profiler.get_stats() brings them.")
     if isinstance(stats, LineProfiler):
         raise Wrong("This is the profiler itself.", "Hand over its get_stats().")
+    if not isinstance(stats, LineStats):
+        raise Wrong(
+            f"stats is of type {type(stats).__name__}, and not a profile.",
+            "profiler.get_stats() brings one.",
+        )
     if _ran(stats, rank_sorted) and not _ran(stats, rank_tidied):
         raise Wrong("You profiled rank_sorted.", "The last repair is rank_tidied.")
     if not _ran(stats, rank_tidied):
@@ -62,7 +71,7 @@ def exercise_1(stats: LineStats) -> str:
             "Name it to the profiler as well, by add_function, before the run.",
         )
     turns = _hits(stats, rank_tidied, "if name not in")
-    if turns and turns % len(PAGE) == 0 and turns > len(PAGE):
+    if _hits(stats, rank_tidied, "visits = {}") > 1:
         raise Wrong("These are the hits of several runs.", "Take a fresh profiler.")
     if turns != len(PAGE):
         raise Wrong(f"{turns} names were read, not {len(PAGE)}.", "rank_tidied(page)")
@@ -81,14 +90,17 @@ def exercise_2(function: Callable[[Sequence[str], Sequence[str]], list[str]]) ->
         found = function(list(monday), list(tuesday))
         if found is None:
             raise Wrong("Your function returns None.", "Is there a return?")
-        if list(found) != came_twice(monday, tuesday):
+        if not isinstance(found, list):
+            kind = type(found).__name__
+            raise Wrong(f"Your function returns a {kind}, and came_twice a list.")
+        if found != came_twice(monday, tuesday):
             raise Wrong(
                 f"For {monday} and {tuesday} it returns {found}.",
                 "Names of monday, in their order, and as often as they stand there.",
             )
     monday = [CountedName(f"guest {number}") for number in range(NAMES)]
     tuesday = [CountedName(f"visitor {number}") for number in range(NAMES)]
-    CountedName.compared = 0
+    CountedName.compared = CountedName.hashed = 0
     profiler = LineProfiler()
     profiler(function)(monday, tuesday)
     compared, most = CountedName.compared, MOST_FOR_EACH_NAME * NAMES
@@ -100,7 +112,12 @@ def exercise_2(function: Callable[[Sequence[str], Sequence[str]], list[str]]) ->
             f"Few hits, but {compared:,} names were compared inside a line.",
             "`name in tuesday` walks through a list. Through a set it does not.",
         )
-    return f"{NAMES} names a day, and no line with more than {hits:,} hits."
+    if CountedName.hashed > most:
+        raise Wrong(
+            f"Few hits, but names were put into sets {CountedName.hashed:,} times.",
+            "Is the set made anew for each name? Once, before the loop, will do.",
+        )
+    return f"{NAMES} names a day. Most hits of a line: {hits}, and none hides a loop."
 
 
 @judged
@@ -111,11 +128,13 @@ def exercise_3(runs: Sequence[Profiled], stats: LineStats) -> str:
             "There is no answer yet.",
             "The pool maps ProfiledWorker(count_guests) over parts of page.",
         )
+    if isinstance(runs, LineStats):
+        raise Wrong("runs comes first, then stats.")
     runs = list(runs)
     if not runs or not all(isinstance(run, Profiled) for run in runs):
         raise Wrong(
             "runs should be what the pool brought, a list of Profiled.",
-            "Wrap the worker before you hand it to the pool.",
+            "Wrap the worker in ProfiledWorker, and make a list of what comes back.",
         )
     if any(run.span.process == os.getpid() for run in runs):
         raise Wrong("The notebook did the work itself.", "Let a pool call map.")
@@ -124,15 +143,21 @@ def exercise_3(runs: Sequence[Profiled], stats: LineStats) -> str:
     if not isinstance(stats, LineStats):
         raise Wrong("stats should be one LineStats.", "merge_stats(runs) makes it.")
     if not _ran(stats, count_guests):
-        raise Wrong("Not a line of count_guests was counted.")
-    hits = _hits(stats, count_guests, BODY)
-    if hits < len(PAGE):
         raise Wrong(
-            f"{hits} names were counted, not {len(PAGE)}.",
-            "Are the tables of all runs merged?",
+            "Not a line of count_guests was counted.", "Is it the worker you wrapped?"
         )
-    if hits > len(PAGE):
-        raise Wrong(f"{hits} names were counted, not {len(PAGE)}.", "Merge once.")
+    sent = _hits(merge_stats(runs), count_guests, BODY)
+    if sent != len(PAGE):
+        raise Wrong(
+            f"The parts have {sent} names, and page has {len(PAGE)}.",
+            "Each part is a list of names: split_list(page, 3) makes three.",
+        )
+    hits = _hits(stats, count_guests, BODY)
+    if hits != len(PAGE):
+        raise Wrong(
+            f"stats counts {hits} names, and the runs {sent}.",
+            "Merge all the runs, and each of them once.",
+        )
     return f"{hits} names, counted in {len(runs)} parts, in one table."
 
 
