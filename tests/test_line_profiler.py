@@ -170,6 +170,7 @@ def test_two_threads_at_once_are_counted_by_the_older_core(core):
         "1 at once: 100 of 100 turns were counted",
         f"2 at once: {100 if lost else 200} of 200 turns were counted",
     ]
+    assert ("ValueError" in run.errors) == lost
 
 
 def test_the_timer_is_finer_than_a_microsecond():

@@ -113,10 +113,9 @@ def test_a_function_that_was_named_and_did_not_run_has_no_lines():
     assert hit_table(stats, add_up) == "     Hits  Line"
 
 
-def test_one_table_holds_several_functions():
+def test_a_table_shows_the_lines_of_one_function():
     stats = ProfiledWorker(count_guests, tidy)(["Ada"]).stats
-    rows = line_hits(stats, count_guests) + line_hits(stats, tidy)
-    assert hit_table(stats, count_guests, tidy) == table(rows)
+    assert hit_table(stats, tidy) == table(line_hits(stats, tidy))
 
 
 def stats_of(times):
@@ -131,6 +130,16 @@ def test_the_share_of_some_lines_is_their_part_of_the_functions_time():
     stats = stats_of([10, 20, 30, 40])
     assert time_share(stats, add_up, "for number", "total +=") == 0.5
     assert time_share(stats, add_up, "return") == 0.4
+
+
+@pytest.mark.parametrize(
+    ("hottest", "starred"), [(0, []), (1, [2]), (2, [0, 2]), (9, [0, 1, 2, 3])]
+)
+def test_the_lines_that_took_the_most_time_get_a_star(hottest, starred):
+    stats = stats_of([30, 10, 40, 20])
+    shown = hit_table(stats, add_up, hottest)
+    assert shown == table(line_hits(stats, add_up), starred)
+    assert shown.count("*") == len(starred)
 
 
 def test_a_text_that_stands_in_no_line_is_an_error():

@@ -12,25 +12,22 @@ def count_to_100(ready, go_on):
     return turns
 
 
-class Worker:
-    def __init__(self, function):
-        self.ready, self.go_on = threading.Event(), threading.Event()
-        signals = self.ready, self.go_on
-        self.thread = threading.Thread(target=function, args=signals)
-        self.thread.start()
-        self.ready.wait(20)
-
-    def finish(self):
-        self.go_on.set()
-        self.thread.join(20)
+def start(function):
+    ready, go_on = threading.Event(), threading.Event()
+    thread = threading.Thread(target=function, args=(ready, go_on))
+    thread.start()
+    ready.wait(20)
+    return thread, go_on
 
 
 for count in (1, 2):
     profiler = LineProfiler()
+    wrapper = profiler(count_to_100)
     # All of them are at work before the first one may go on
-    workers = [Worker(profiler(count_to_100)) for _ in range(count)]
-    for worker in workers:
-        worker.finish()
+    running = [start(wrapper) for _ in range(count)]
+    for thread, go_on in running:
+        go_on.set()
+        thread.join(20)
     (timings,) = profiler.get_stats().timings.values()
     _, turns, _ = timings[-2]
     print(f"{count} at once: {turns} of {100 * count} turns were counted")

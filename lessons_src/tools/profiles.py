@@ -8,7 +8,7 @@ call is profiled where it runs, and its counts travel home with its answer.
 """
 
 import linecache
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from inspect import unwrap
 from typing import Any, NamedTuple
 
@@ -98,20 +98,33 @@ def line_hits(stats: LineStats, function: Callable[..., Any]) -> list[LineHits]:
     ]
 
 
-def hit_table(stats: LineStats, *functions: Callable[..., Any]) -> str:
-    """Return the `line_hits` of `functions` as one table without times."""
-    return table(row for function in functions for row in line_hits(stats, function))
+def hit_table(stats: LineStats, function: Callable[..., Any], hottest: int = 0) -> str:
+    """Return the `line_hits` of `function` as a table without times.
+
+    Parameters
+    ----------
+    hottest
+        how many lines get a star: those that took the most time
+    """
+    _, timings = _timings(stats, function)
+    times = [time for _, _, time in timings]
+    hot = sorted(range(len(times)), key=times.__getitem__, reverse=True)[:hottest]
+    return table(line_hits(stats, function), hot)
 
 
-def table(rows: Iterable[LineHits]) -> str:
-    """Return `rows` as text, under a head.
+def table(rows: Iterable[LineHits], starred: Collection[int] = ()) -> str:
+    """Return `rows` as text, under a head; those at the places `starred` get a star.
 
-    >>> print(table([LineHits(1, "total = 0"), LineHits(1000, "total += number")]))
+    >>> rows = [LineHits(1, "total = 0"), LineHits(1000, "total += number")]
+    >>> print(table(rows, starred=[1]))
          Hits  Line
             1  total = 0
-        1,000  total += number
+        1,000 *total += number
     """
-    lines = [f"{hits:>9,}  {line}" for hits, line in rows]
+    lines = [
+        f"{hits:>9,} {'*' if place in starred else ' '}{line}"
+        for place, (hits, line) in enumerate(rows)
+    ]
     return "\n".join(["     Hits  Line", *lines])
 
 
