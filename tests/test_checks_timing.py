@@ -3,6 +3,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from statistics import mean, median
+from timeit import Timer
 
 import pytest
 
@@ -73,11 +74,11 @@ def test_exercise_1_refuses_the_wall_above_the_line(clocks):
     assert refused(check.exercise_1(divided(*clocks)), "only waits")
 
 
-@pytest.fixture
-def quick_threads(monkeypatch):
-    """A tenth of a second of work in two threads, which takes as long on the wall."""
+@pytest.fixture(params=[0.1, 0.05], ids=["in turns", "at once"])
+def quick_threads(monkeypatch, request):
+    """A tenth of a second of work in two threads, in turns or each on its core."""
     outer = measure(sum, [])._replace(process_cpu=0.1)
-    outer = outer._replace(span=outer.span._replace(start=0.0, stop=0.1))
+    outer = outer._replace(span=outer.span._replace(start=0.0, stop=request.param))
 
     def measured(share_of, cpu_share, task):
         return outer._replace(answer=cpu_share(lambda: None))
@@ -92,7 +93,17 @@ def test_exercise_1_refuses_cpu_seconds_that_are_not_divided(quick_threads):
         task()
         return next(answers)
 
-    assert refused(check.exercise_1(cpu_seconds), "share 1.00, not 0.10")
+    assert refused(check.exercise_1(cpu_seconds), "not yet a share")
+
+
+def test_exercise_1_refuses_percent(quick_threads):
+    answers = iter([0.1, 150])
+
+    def percent(task):
+        task()
+        return next(answers)
+
+    assert refused(check.exercise_1(percent), "not 150.00")
 
 
 def test_exercise_1_refuses_a_task_that_is_run_for_each_clock():
@@ -108,7 +119,11 @@ def test_exercise_1_refuses_a_task_that_is_run_for_each_clock():
 
 
 def test_exercise_1_refuses_a_function_that_returns_nothing():
-    assert refused(check.exercise_1(lambda task: task()), "returns None")
+    assert refused(check.exercise_1(lambda task: task()), "returns NoneType")
+
+
+def test_exercise_1_refuses_what_is_no_number():
+    assert refused(check.exercise_1(measure), "returns Measured, and not a number")
 
 
 def test_exercise_1_refuses_a_function_that_forgets_the_task():
@@ -139,6 +154,11 @@ def test_exercise_2_refuses_a_bill_that_is_not_added_up(reports):
 def test_exercise_2_refuses_time_on_the_wall(reports):
     total = sum(report.wall for report in reports)
     assert refused(check.exercise_2(reports, total), "time on the wall")
+
+
+def test_exercise_2_refuses_bills_that_are_not_added_up(reports):
+    bills = [report.process_cpu for report in reports]
+    assert refused(check.exercise_2(reports, bills), "a single number")
 
 
 def test_exercise_2_refuses_the_clock_of_the_notebook(reports):
@@ -234,7 +254,23 @@ def test_exercise_3_refuses_a_single_round():
     def medians(functions, rounds, clock):
         return bench(median)(functions, 1, clock)
 
-    assert refused(check.exercise_3(medians), "2 runs for 2 functions")
+    assert refused(check.exercise_3(medians), "2 runs, not 5 of each")
+
+
+def test_exercise_3_refuses_a_number_of_rounds_of_ones_own():
+    def medians(functions, rounds, clock):
+        return bench(median)(functions, 5, clock)
+
+    assert refused(check.exercise_3(medians), "10 runs, not 3 of each")
+
+
+def test_exercise_3_accepts_another_timer():
+    def medians(functions, rounds, clock):
+        timers = {name: Timer(call, timer=clock) for name, call in functions.items()}
+        turns = [{n: t.timeit(1) for n, t in timers.items()} for _ in range(rounds)]
+        return {name: median(turn[name] for turn in turns) for name in functions}
+
+    assert check.exercise_3(medians).right
 
 
 @pytest.mark.parametrize("shape", [sorted, lambda found: list(found.values())])

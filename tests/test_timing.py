@@ -91,17 +91,16 @@ def test_wait_sleeps(monkeypatch):
     assert naps == [7]
 
 
-def test_write_goes_on_until_the_system_has_worked(monkeypatch):
+def test_write_goes_on_until_its_thread_has_used_its_seconds(monkeypatch):
     looks = itertools.count()
-    times = lambda: SimpleNamespace(system=next(looks))  # noqa: E731
-    monkeypatch.setattr(lesson.os, "times", times)
+    monkeypatch.setattr(lesson.time, "thread_time", lambda: next(looks))
     write(5)
     assert next(looks) == 6
 
 
-def test_write_gives_up_on_a_system_that_does_not_count(monkeypatch):
+def test_write_gives_up_on_a_disk_that_makes_it_wait(monkeypatch):
     looks = itertools.count(step=lesson.GIVE_UP_SECONDS / 2)
-    monkeypatch.setattr(lesson.os, "times", lambda: SimpleNamespace(system=0))
+    monkeypatch.setattr(lesson.time, "thread_time", lambda: 0.0)
     monkeypatch.setattr(lesson, "clock", lambda: next(looks))
     write(5)
 

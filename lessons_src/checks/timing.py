@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import isclose
+from numbers import Real
 
 from lessons_src.timing import BusyMachine, Measured, count_primes, measure, wait, work
 from lessons_src.tools.verdict import Wrong, judged
@@ -28,13 +29,19 @@ def exercise_1(cpu_share: Callable[[Callable[[], object]], float]) -> str:
             f"A task that only waits has the share {share:.2f}.",
             "CPU seconds divided by seconds on the wall.",
         )
-    mine, ours = _both_shares(cpu_share)
+    mine, ours, seconds = _both_shares(cpu_share)
+    right = 0.6 < mine / ours < 1.6
+    if not right and isclose(mine, seconds, rel_tol=0.2):
+        raise Wrong(
+            "Those are CPU seconds, and not yet a share.",
+            "Divide them by the seconds on the wall.",
+        )
     if mine < ours / 10:
         raise Wrong(
             "Two threads were at work, and none of it was counted.",
             "thread_time counts the calling thread only.",
         )
-    if not 0.6 < mine / ours < 1.6:
+    if not right:
         raise Wrong(
             f"Two threads at work have the share {ours:.2f}, not {mine:.2f}.",
             "CPU seconds divided by seconds on the wall.",
@@ -54,6 +61,8 @@ def exercise_2(reports: Iterable[Measured], total: float) -> str:
         raise Wrong("The answers are not those of the loop, in order.")
     if any(report.span.process == os.getpid() for report in reports):
         raise Wrong("The notebook did the work itself.", "Let a pool map it.")
+    if not isinstance(total, Real):
+        raise Wrong("total should be a single number.", "Add them up.")
     bills = [
         sum(report.process_cpu for report in reports),
         sum(report.thread_cpu for report in reports),
@@ -61,7 +70,7 @@ def exercise_2(reports: Iterable[Measured], total: float) -> str:
     if isclose(total, sum(report.wall for report in reports)):
         raise Wrong("That is time on the wall.", "A report has process_cpu too.")
     if not any(isclose(total, bill, abs_tol=1e-9) for bill in bills):
-        raise Wrong("total is not the sum of what the workers used.")
+        raise Wrong("total is not the sum of what the workers used.", "process_cpu")
     return f"{len(reports)} answers, and the CPU that no clock of the notebook counts."
 
 
@@ -73,10 +82,7 @@ def exercise_3(medians: Callable[..., Mapping[str, float]]) -> str:
     found, machine = _medians_on(medians, BusyMachine())
     if not isinstance(found, Mapping) or set(found) != set(TASKS):
         raise Wrong("The answer should be a dict with the names of the functions.")
-    if len(machine.runs) != ROUNDS * len(TASKS):
-        raise Wrong(
-            f"{len(machine.runs)} runs for {len(TASKS)} functions in {ROUNDS} rounds."
-        )
+    _refuse_other_counts(medians)
     if dict(found) != TASKS:
         raise Wrong(
             f"Tasks of {TASKS} seconds were measured as {dict(found)}.",
@@ -98,15 +104,16 @@ def _share_of(
     share = cpu_share(lambda: runs.append(task()))
     if len(runs) != 1:
         raise Wrong(f"The task ran {len(runs)} times.", "Call task() once.")
-    if share is None:
-        raise Wrong("cpu_share returns None.", "return")
+    if not isinstance(share, Real):
+        kind = type(share).__name__
+        raise Wrong(f"cpu_share returns {kind}, and not a number.", "return cpu / wall")
     return share
 
 
 def _both_shares(
     cpu_share: Callable[[Callable[[], object]], float],
-) -> tuple[float, float]:
-    """Return the share that the reader finds for two threads, and ours.
+) -> tuple[float, float, float]:
+    """Return the share that the reader finds for two threads, ours, and the seconds.
 
     When it took less than half a second, CPU seconds cannot pass for their share.
     """
@@ -114,7 +121,7 @@ def _both_shares(
         outer = measure(_share_of, cpu_share, _work_in_threads)
         if outer.wall < QUICK_SECONDS:
             break
-    return outer.answer, outer.process_cpu / outer.wall
+    return outer.answer, outer.process_cpu / outer.wall, outer.process_cpu
 
 
 def _work_in_threads() -> None:
@@ -123,13 +130,26 @@ def _work_in_threads() -> None:
 
 
 def _medians_on(
-    medians: Callable[..., Mapping[str, float]], machine: BusyMachine
+    medians: Callable[..., Mapping[str, float]],
+    machine: BusyMachine,
+    rounds: int = ROUNDS,
 ) -> tuple[Mapping[str, float], BusyMachine]:
     functions = {
         name: lambda seconds=seconds: machine.run(seconds)
         for name, seconds in TASKS.items()
     }
-    return medians(functions, ROUNDS, machine.clock), machine
+    return medians(functions, rounds, machine.clock), machine
+
+
+def _refuse_other_counts(medians: Callable[..., Mapping[str, float]]) -> None:
+    for rounds in (ROUNDS, ROUNDS - 2):
+        _, machine = _medians_on(medians, BusyMachine(), rounds)
+        if len(machine.runs) != rounds * len(TASKS):
+            wanted = f"{rounds} of each of {len(TASKS)} functions"
+            raise Wrong(
+                f"{len(machine.runs)} runs, not {wanted}.",
+                "Each runs `rounds` times, no more and no less.",
+            )
 
 
 def _refuse_other_averages(medians: Callable[..., Mapping[str, float]]) -> None:

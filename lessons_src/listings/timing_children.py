@@ -3,7 +3,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 
 from lessons_src.timing import work
 
-SECONDS = 0.2
+SECONDS = 0.1
 
 
 def counted():
