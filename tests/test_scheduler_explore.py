@@ -226,6 +226,11 @@ def both_crossed(shared):
         shared.a += 1
 
 
+def take_and_leave(shared):
+    with shared.one:
+        pass
+
+
 def two_items(shared):
     shared.a = shared.queue.get() + 10 * shared.queue.get()
 
@@ -254,6 +259,7 @@ def without_merging(monkeypatch, program):
         (tried, change),
         (waiting, calling),
         (in_time, setting),
+        (take_and_leave, both),
         (putting, getting),
         (twice, twice),
         (both, both_crossed),
@@ -390,6 +396,44 @@ def test_a_run_that_does_not_end_is_endless(monkeypatch):
     assert found.count(ENDLESS) > 0
     assert found.count(10) > 0
     assert found.complete
+
+
+def wait_busily(shared):
+    while not shared.a:
+        pass
+
+
+def wait_in_one_line(shared):
+    # fmt: off
+    while not shared.a: pass  # noqa: E701
+    # fmt: on
+
+
+@pytest.mark.parametrize("waiting", [wait_busily, wait_in_one_line])
+def test_a_thread_that_spins_is_followed_round_by_round(monkeypatch, waiting):
+    monkeypatch.setattr(scheduler_explore, "MOST_STEPS", 12)
+    found = explore(program(waiting, deposit))
+    assert set(found.outcomes) == {10, ENDLESS}
+
+
+def test_a_lock_taken_for_nothing_is_left_in_a_step_of_its_own():
+    found = explore(program(take_and_leave, take_and_leave))
+    assert replay(program(take_and_leave), "AA").outcome == 0
+    assert found.total == 4
+
+
+def test_values_that_cannot_be_compared_are_told():
+    found = explore(program(generated, deposit))
+    assert "(slow, for a generator keeps values that cannot be seen)" in repr(found)
+    assert explore(program(deposit)).unseen == ""
+
+
+def test_a_bound_that_no_schedule_keeps_says_so():
+    found = explore(program(deposit, deposit, deposit), most_switches=1)
+    assert repr(found).splitlines()[0] == (
+        "0 schedules with at most 1 switches of A: deposit, B: deposit, C: deposit: "
+        "it needs at least 2 switches"
+    )
 
 
 def test_a_search_that_takes_too_long_says_so():

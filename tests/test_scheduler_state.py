@@ -44,6 +44,7 @@ def key(value):
         lambda: ValueError("x"),
         lambda: [Bank.add, len, Bank],
         lambda: frozenset([1, 2]),
+        lambda: range(1, 9, 2),
         lambda: Lock(),
     ],
 )
@@ -59,6 +60,7 @@ def test_equal_values_have_equal_keys(make):
         (1, 2),
         (1, True),
         (1, 1.0),
+        (range(3), range(4)),
         ([1], (1,)),
         ([1], deque([1])),
         ({"a": 1}, {"a": 2}),

@@ -41,6 +41,9 @@ class Exploration:
         first.
     complete
         Whether all schedules (with at most `most_switches`) are counted.
+    unseen
+        Why points could not be compared, so that schedules were run one by one; ""
+        if they could.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class Exploration:
         outcomes: dict[Hashable, Ending],
         complete: bool = True,
         most_switches: int | None = None,
+        unseen: str = "",
     ) -> None:
+        self.unseen = unseen
         self.program = program
         self.outcomes = outcomes
         self.complete = complete
@@ -70,7 +75,8 @@ class Exploration:
             rows.append((str(outcome), f"{ending.count:,}", ending.schedule))
         left, middle = (max(len(row[column]) for row in rows) for column in (0, 1))
         lines = [f"{a:<{left}}  {b:>{middle}}  {c}" for a, b, c in rows]
-        return "\n".join([self._headline(), *lines])
+        note = [f"(slow, for {self.unseen})"] if self.unseen else []
+        return "\n".join([self._headline(), *note, *lines])
 
     def _headline(self) -> str:
         bound = self.most_switches
@@ -79,6 +85,9 @@ class Exploration:
             total = f"{self.total:,} schedules{bounded}"
         else:
             total = f"stopped early: more than {self.total:,} schedules{bounded}"
+        if self.complete and not self.total:
+            least = len(self.program.names) - 1
+            return f"{total} of {self.program}: it needs at least {least} switches"
         return f"{total} of {self.program}"
 
 
@@ -123,7 +132,8 @@ def explore(
     counts, fewest = graph.count(), graph.fewest()
     by_count = sorted(counts, key=lambda each: (-counts[each], str(each)))
     endings = {each: Ending(counts[each], *fewest[each]) for each in by_count}
-    return Exploration(program, endings, graph.complete, most_switches)
+    parts = endings, graph.complete, most_switches, graph.unseen
+    return Exploration(program, *parts)
 
 
 def switches(schedule: str) -> int:
@@ -165,6 +175,7 @@ class _Graph:
         self.points: dict[Hashable, _Point] = {}
         self.first_key: Hashable | None = None
         self.complete = True
+        self.unseen = ""
 
     def fill(self) -> None:
         """Follow each choice of each point once."""
@@ -216,7 +227,7 @@ class _Graph:
     def _point(self, run: Run, schedule: str) -> _Point:
         key = run.key()
         if key is None:
-            key = schedule
+            key, self.unseen = schedule, run.unseen
         if self.most is not None:
             key = key, schedule[-1:], switches(schedule)
         if key not in self.points:

@@ -94,11 +94,11 @@ class Replay:
             spans.append(Span(*worker, step.text, at, at + 1))
             if step.waits_for:
                 since[step.name] = at + 1
+        # Who waits at the end waits on: at least for one more step
+        end = len(self.steps) + 1
         for name, began in since.items():
-            if began < len(self.steps):
-                text = self.stands[name].text
-                end = len(self.steps)
-                spans.append(Span(0, threads[name], text, began, end, "waiting"))
+            text = self.stands[name].text
+            spans.append(Span(0, threads[name], text, began, end, "waiting"))
         return spans
 
     def draw(self, title: str = "") -> "Picture":

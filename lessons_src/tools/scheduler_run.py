@@ -54,11 +54,12 @@ class _Place:
     def begins(self, statement: Statement | None) -> bool:
         """Tell whether the frame begins `statement` now, and go there."""
         offset = self.frame.f_lasti
-        # A line of the same statement again: a list comprehension goes round, or
-        # the statement spans lines; only the offset tells it from a loop around it
         if statement is None:
             return False
-        if statement is self.statement and offset != self.offset:
+        # A line of the same statement again: a list comprehension goes round, or
+        # the statement spans lines; only the offset tells it from a loop around it
+        again = statement is self.statement
+        if again and not statement.is_head and offset != self.offset:
             return False
         before, self.statement, self.offset = self.statement, statement, offset
         if before and not before.stays_open:
@@ -202,6 +203,7 @@ class Run:
         self.shared = program.make()
         self.around = program.refuse(self.shared)
         self.lost = self.running_free = self.ending = False
+        self.unseen = ""
         self.refusal: Uncontrolled | None = None
         self._checked: set[CodeType] = set()
         self._back = threading.Lock()
@@ -260,7 +262,8 @@ class Run:
             around = key.entries(self.around)
             shared = key(self.shared)
             threads = tuple(thread.key(key) for thread in self.threads.values())
-        except Opaque:
+        except Opaque as reason:
+            self.unseen = str(reason)
             return None
         return around, shared, threads
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 # They do nothing that another thread could see, and each Python marks them anew
 NO_STEP = (ast.Try, ast.TryStar, ast.Pass, ast.Break, ast.Continue)
 NAMING = (ast.Global, ast.Nonlocal)
+HEADS = (ast.For, ast.While, ast.If, ast.With, ast.Match)
 STAYS_OPEN = (ast.For, ast.With, ast.Return)
 
 
@@ -34,6 +35,8 @@ class Statement(NamedTuple):
         Whether it keeps that value for longer than one step, as a loop does.
     leaves
         Whether it is a `with`, which is passed a second time at its end.
+    is_head
+        Whether other statements stand in it: then it is passed again and again.
     """
 
     line: int
@@ -41,6 +44,7 @@ class Statement(NamedTuple):
     hides: bool
     stays_open: bool
     leaves: bool
+    is_head: bool
 
 
 @cache
@@ -62,8 +66,8 @@ def statements(code: CodeType) -> dict[int, Statement]:
     found: dict[int, Statement] = {}
     for node in _body(tree.body[0]):
         text = lines[node.lineno - 1].strip()
-        parts = (_hides(node), isinstance(node, STAYS_OPEN), isinstance(node, ast.With))
-        statement = Statement(node.lineno + first - 1, text, *parts)
+        kinds = (isinstance(node, kind) for kind in (STAYS_OPEN, ast.With, HEADS))
+        statement = Statement(node.lineno + first - 1, text, _hides(node), *kinds)
         for number in range(node.lineno, _last_line(node) + 1):
             found.setdefault(number + first - 1, statement)
     return found
