@@ -127,6 +127,13 @@ def test_each_point_carries_its_figure():
     assert [text.get_text() for text in axes.texts] == ["1.0", "0.25"]
 
 
+def test_the_figure_of_a_low_point_does_not_stand_on_the_axis():
+    swept = Sweep("interval", 1, [Row(0, 1.0, 1.0), Row(1, 0.01, 100.0)])
+    (axes,) = experiment._figure(swept, ideal=False).axes
+    low, high = (text.get_position()[1] for text in axes.texts)
+    assert high < 0 < low
+
+
 def functions_of(work):
     return {name: functools.partial(work.measure, name) for name in work.plan}
 
@@ -219,6 +226,21 @@ def test_the_picture_shows_each_run_and_each_median_on_an_axis_from_zero():
     ]
     assert [text.get_text() for text in axes.texts] == ["1.00", "0.25"]
     assert axes.get_xlim()[0] == 0
+
+
+def test_a_clock_that_has_not_ticked_makes_a_picture_too():
+    (axes,) = experiment._dots(Comparison({"loop": [0.0, 0.0]})).axes
+    assert axes.get_xlim() == (0, 1)
+
+
+def test_the_ratio_beside_the_slowest_median_stays_inside_the_frame():
+    compared = Comparison({"loop": [0.0009] * 3, "map": [0.001] * 3})
+    figure = experiment._dots(compared)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    frame = axes.get_window_extent()
+    assert [text.get_text() for text in axes.texts] == ["1.00", "1.11"]
+    assert all(text.get_window_extent().x1 < frame.x1 for text in axes.texts)
 
 
 class Listener(NotebookClient):

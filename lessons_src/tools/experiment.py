@@ -238,8 +238,10 @@ def _plot_measured(
     speed_ups = [row.speed_up for row in rows]
     axes.plot(places, speed_ups, marks, color="#0072B2", linewidth=3, label="measured")
     for point in zip(places, speed_ups, strict=True):
-        below = {"xytext": (0, -20), "textcoords": "offset points", "ha": "center"}
-        axes.annotate(_ratio(point[1]), point, fontsize=13, **below)
+        # Below a low point stand the figures of the axis
+        side = (10, 2, "left") if point[1] < max(speed_ups) / 8 else (0, -20, "center")
+        where = {"xytext": side[:2], "textcoords": "offset points", "ha": side[2]}
+        axes.annotate(_ratio(point[1]), point, fontsize=13, **where)
     axes.margins(y=0.2)
     axes.set_ylim(bottom=0)
 
@@ -260,8 +262,8 @@ def _dots(compared: Comparison) -> "Figure":
         axes.annotate(f"{row.ratio:.2f}", (middle, place), fontsize=13, **beside)
     axes.set_yticks(range(len(compared.runs)), compared.runs)
     axes.set_ylim(len(compared.runs) - 0.4, -0.6)
-    axes.margins(x=0.12)
-    axes.set_xlim(left=0)
+    # From zero, and with room for the ratio beside the last median
+    axes.set_xlim(0, axes.dataLim.x1 * 1.15 or 1)
     axes.set_xlabel(f"{unit}; line: median, with its ratio to the first", fontsize=13)
     axes.tick_params(labelsize=13)
     return figure
