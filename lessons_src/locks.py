@@ -168,23 +168,19 @@ class RecordedLock:
             self._lock.release()
 
 
-def count_coins(recorder: Recorder, task: str, pause: Callable[[], object]) -> None:
-    """Count the coins of `task`: work that touches nothing that is shared."""
-    with recorder.span(task):
-        pause()
-        time.sleep(COUNTING_SECONDS)
-
-
 def count_inside(lock: RecordedLock, meet: Meeting, task: str) -> None:
     """Count coins and book them, all of it under the lock."""
     with lock.held_by(task, ask=meet):
-        count_coins(lock.recorder, task, go_on)
+        with lock.recorder.span(task):
+            time.sleep(COUNTING_SECONDS)
         time.sleep(BOOKING_SECONDS)
 
 
 def count_outside(lock: RecordedLock, meet: Meeting, task: str) -> None:
     """Count coins first; only the booking needs the lock."""
-    count_coins(lock.recorder, task, meet)
+    with lock.recorder.span(task):
+        meet()
+        time.sleep(COUNTING_SECONDS)
     with lock.held_by(task):
         time.sleep(BOOKING_SECONDS)
 

@@ -193,18 +193,6 @@ def in_hand_before(delivery: Delivery, task: str) -> int:
     return sum(wait.stop < done for wait in delivery.waits)
 
 
-def attempt(function: Callable[..., object], *arguments: Any) -> str:
-    """Call `function(*arguments)` and say what came of it, its error included.
-
-    >>> attempt(share_cake, 6), attempt(share_cake, 0)
-    ('2', 'ValueError: a cake for 0 guests')
-    """
-    try:
-        return repr(function(*arguments))
-    except Exception as error:
-        return ": ".join(filter(None, [type(error).__name__, str(error)]))
-
-
 @contextmanager
 def pretend_cores(count: int) -> Iterator[None]:
     """Make Python believe for a while that this machine has `count` cores.

@@ -1,19 +1,15 @@
 import linecache
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from authoring.house import find, read
 from lessons_src.checks import locks as check
 from lessons_src.locks import SoldOut
+from lessons_src.tools import scheduler
 
 OWN_LOCK = threading.Lock()
-
-
-@pytest.fixture(autouse=True)
-def no_long_search(monkeypatch):
-    # Only what never ends comes near it
-    monkeypatch.setattr(check, "LIMIT_SECONDS", 5)
 
 
 def refused(verdict, why):
@@ -55,9 +51,32 @@ def sell_under_a_lock_of_its_own(office):
         sell_unlocked(office)
 
 
+def sell_then_look(office):
+    with office.lock:
+        office.seats -= 1
+        if office.seats < 0:
+            office.seats += 1
+            raise SoldOut
+
+
+def sell_released_on_each_way(office):
+    office.lock.acquire()
+    if office.seats == 0:
+        office.lock.release()
+        raise SoldOut
+    office.seats -= 1
+    office.lock.release()
+
+
 @pytest.mark.parametrize(
     "sell",
-    [sell_with, sell_try_finally, sell_and_raise_outside],
+    [
+        sell_with,
+        sell_try_finally,
+        sell_and_raise_outside,
+        sell_then_look,
+        sell_released_on_each_way,
+    ],
 )
 def test_exercise_1_accepts(sell):
     assert check.exercise_1(sell).right
@@ -140,14 +159,14 @@ def sell_with_a_slip(office):
         (sell_look_unlocked, "sold twice"),
         (sell_under_a_new_lock, "sold twice"),
         (sell_in_two_blocks, "sold twice"),
-        (sell_in_silence, "sold twice"),
+        (sell_in_silence, "never gets SoldOut"),
         (sell_under_a_lock_of_its_own, "Take the locks that come with"),
         (sell_and_keep_the_lock, "Somebody waits for the lock for ever"),
         (sell_and_never_release, "Somebody waits for the lock for ever"),
         (sell_locked_twice, "Somebody waits for the lock for ever"),
         (sell_asking_again, "again and again"),
         (sell_nothing, "nobody got it"),
-        (sell_two, "sold twice"),
+        (sell_two, "never gets SoldOut"),
         (sell_with_a_slip, "AttributeError in A"),
         (lambda: None, "TypeError"),
     ],
@@ -196,12 +215,37 @@ def transfer_greater_number_first(source, target, amount):
             move(source, target, amount)
 
 
+def transfer_by_id(source, target, amount):
+    if source is not target:
+        one, two = (source, target) if id(source) < id(target) else (target, source)
+        with one.lock, two.lock:
+            move(source, target, amount)
+
+
+def transfer_by_id_of_the_locks(source, target, amount):
+    with ExitStack() as held:
+        for lock in sorted({source.lock, target.lock}, key=id):
+            held.enter_context(lock)
+        move(source, target, amount)
+
+
+def transfer_turned_round(source, target, amount):
+    if source.number > target.number:
+        transfer_turned_round(target, source, -amount)
+    elif source.number < target.number:
+        with source.lock, target.lock:
+            move(source, target, amount)
+
+
 @pytest.mark.parametrize(
     "transfer",
     [
         transfer_by_number,
         transfer_by_number_try_finally,
         transfer_greater_number_first,
+        transfer_by_id,
+        transfer_by_id_of_the_locks,
+        transfer_turned_round,
     ],
 )
 def test_exercise_2_accepts(transfer):
@@ -226,6 +270,16 @@ def transfer_one_after_the_other(source, target, amount):
         source.balance -= amount
     with target.lock:
         target.balance += amount
+
+
+def transfer_under_the_lock_of_the_source(source, target, amount):
+    with source.lock:
+        move(source, target, amount)
+
+
+def transfer_under_the_lock_of_the_target(source, target, amount):
+    with target.lock:
+        move(source, target, amount)
 
 
 def transfer_under_one_lock(source, target, amount):
@@ -280,6 +334,8 @@ def transfer_too_much_to_oneself(source, target, amount):
         (transfer_nested_without_with, "Deadlock"),
         (transfer_one_after_the_other, "can see 170 in all"),
         (move, "can see 170 in all"),
+        (transfer_under_the_lock_of_the_source, "Ben's balance moved"),
+        (transfer_under_the_lock_of_the_target, "Ada's balance moved"),
         (transfer_under_one_lock, "Take the locks that come with"),
         (transfer_not_to_oneself, "Can source and target be one account"),
         (transfer_and_keep_a_lock, "still held"),
@@ -292,6 +348,28 @@ def transfer_too_much_to_oneself(source, target, amount):
 )
 def test_exercise_2_refuses(transfer, why):
     assert refused(check.exercise_2(transfer), why)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"),
+    [
+        (check.exercise_1, sell_asking_again),
+        (check.exercise_2, transfer_asking_for_ever),
+        (check.exercise_2, transfer_and_step_back),
+    ],
+)
+def test_who_asks_again_and_again_is_refused_before_all_orders_are_tried(
+    exercise, answer, monkeypatch
+):
+    tried = []
+
+    def explore(program, most_switches=None, limit=None):
+        tried.append(most_switches)
+        return scheduler.explore(program, most_switches, limit)
+
+    monkeypatch.setattr(check, "explore", explore)
+    assert refused(exercise(answer), "again and again")
+    assert tried == [1]
 
 
 def test_the_stubs_of_the_lesson_are_not_right_and_its_solutions_are():

@@ -224,12 +224,6 @@ def test_a_program_says_what_the_lesson_shows(name, says):
     assert (run.output, run.errors) == (f"{says}\n", "")
 
 
-def test_a_queue_that_cannot_be_closed_ends_by_a_last_item():
-    older = "import queue\nvars(queue).pop('ShutDown', None)\n"
-    run = run_code(older + program("locks_queue"), LIMIT)
-    assert run.output == "sold, each loaf once: [0, 1, 2, 3, 4, 5]\n"
-
-
 @needs_fork
 def test_the_recorded_run_of_two_processes_is_what_comes_live():
     assert hold_in_two_processes() == transcript("locks_two_processes")

@@ -12,7 +12,6 @@ from lessons_src.process_pool import (
     Opened,
     StepTable,
     article_split_list,
-    attempt,
     collatz_steps,
     find_events,
     in_hand_before,
@@ -186,10 +185,6 @@ def test_an_answer_that_arrives_when_the_slow_task_is_done_is_not_early():
     slow, quick = Span(2, 2, "slow", 0, 9), Span(3, 3, "quick", 0, 1)
     waits = [Span(1, 1, "slow", 0, 9), Span(1, 1, "quick", 9, 9)]
     assert in_hand_before(Delivery([slow, quick], waits), "slow") == 0
-
-
-def test_attempt_tells_an_error_without_a_text_by_its_name_alone():
-    assert attempt(next, iter(())) == "StopIteration"
 
 
 def test_a_pool_without_a_size_has_a_worker_for_each_pretended_core():

@@ -1,34 +1,21 @@
 import queue
 from concurrent.futures import ThreadPoolExecutor
 
-CLOSED = getattr(queue, "ShutDown", ())  # `except ()` catches nothing
 loaves = queue.Queue()
-
-
-def close():
-    if CLOSED:
-        loaves.shutdown()
-    else:
-        loaves.put(None)  # before Python 3.13
 
 
 def bake():
     for loaf in range(6):
         loaves.put(loaf)
-    close()
+    for _ in "AB":
+        loaves.put(None)  # to a seller: no more comes
 
 
 def sell():
     sold = []
-    while True:
-        try:
-            loaf = loaves.get()
-        except CLOSED:
-            return sold
-        if loaf is None:
-            close()  # for the other seller
-            return sold
+    while (loaf := loaves.get()) is not None:
         sold.append(loaf)
+    return sold
 
 
 with ThreadPoolExecutor(3) as threads:
