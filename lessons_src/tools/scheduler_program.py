@@ -144,7 +144,12 @@ class Program:
         while todo:
             each = todo.pop()
             if isinstance(each, type):
-                todo += [v for v in vars(each).values() if self._is_ours(v)]
+                # From 3.14 on, a class also holds the function of its annotations
+                todo += [
+                    value
+                    for name, value in vars(each).items()
+                    if self._is_ours(value) and not name.startswith("__annotate")
+                ]
             elif self._is_ours(each) and each.__code__ not in codes:
                 codes[each.__code__] = None
                 for name, value in _outer_values(each).items():
