@@ -1,4 +1,5 @@
 from collections import deque
+from types import SimpleNamespace
 from typing import ClassVar, NamedTuple
 
 import pytest
@@ -46,6 +47,7 @@ def key(value):
         lambda: frozenset([1, 2]),
         lambda: range(1, 9, 2),
         lambda: Lock(),
+        lambda: SimpleNamespace(a=1, b=[2]),
     ],
 )
 def test_equal_values_have_equal_keys(make):
@@ -61,6 +63,7 @@ def test_equal_values_have_equal_keys(make):
         (1, True),
         (1, 1.0),
         (range(3), range(4)),
+        (SimpleNamespace(a=1), SimpleNamespace(a=2)),
         ([1], (1,)),
         ([1], deque([1])),
         ({"a": 1}, {"a": 2}),

@@ -11,6 +11,7 @@ from types import (
     FunctionType,
     MethodType,
     ModuleType,
+    SimpleNamespace,
 )
 from typing import Any
 
@@ -72,7 +73,8 @@ class Key:
         if isinstance(value, BaseException):
             return self(value.args)
         # Whatever is not written in Python has a __new__ of its own, or no __dict__
-        if kind.__new__ is object.__new__ and hasattr(value, "__dict__"):
+        plain = kind.__new__ is object.__new__ and hasattr(value, "__dict__")
+        if plain or kind is SimpleNamespace:
             return self.entries(vars(value)), self.entries(class_values(kind))
         raise Opaque(f"a {kind.__name__} cannot be compared")
 
