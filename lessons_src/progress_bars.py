@@ -25,7 +25,7 @@ POLL_SECONDS = 0.005
 PAGE_SECONDS = 0.01
 STEPS = 3
 FIGURE_SPACE = "\u2007"
-COUNT = re.compile(r"(\d+)/(\d+)")
+COUNT = re.compile(r"(\d+)(?:\.\d+)?/(\d+)")
 PIECE = re.compile(r"\x1b\[A|[\r\n]|[^\x1b\r\n]+")
 
 
@@ -51,6 +51,11 @@ class Tick(NamedTuple):
     done: int
     total: int
 
+    @property
+    def said(self) -> str:
+        """The count, in words."""
+        return f"{self.done} of {self.total}"
+
 
 class Watched(NamedTuple):
     """What the workers did, and what the bar showed meanwhile."""
@@ -65,14 +70,6 @@ class Played(NamedTuple):
 
     lines: list[str]
     drawn: list[tuple[int, str]]
-
-
-class Kept(NamedTuple):
-    """Where a bar went to, the `text` that stays of it, and its forms."""
-
-    where: str
-    text: str
-    forms: str
 
 
 class Book(NamedTuple):
@@ -95,8 +92,8 @@ class Paper(io.StringIO):
 
     >>> paper = Paper()
     >>> print("\r1/2", end="", file=paper)
-    >>> paper.last
-    '1/2'
+    >>> [tick.done for tick in paper.ticks]
+    [1]
     """
 
     def __init__(self) -> None:
@@ -108,11 +105,6 @@ class Paper(io.StringIO):
         if text.startswith("\r") and text.strip():
             self.versions.append(Version(clock(), text.strip()))
         return super().write(text)
-
-    @property
-    def last(self) -> str:
-        """The last drawing, or nothing."""
-        return self.versions[-1].text if self.versions else ""
 
     @property
     def ticks(self) -> list[Tick]:
@@ -188,9 +180,7 @@ def bar_spans(ticks: list[Tick]) -> list[Span]:
     ['0 of 1']
     """
     return [
-        span(f"{tick.done} of {tick.total}", tick.moment, "showing")._replace(
-            stop=later.moment
-        )
+        span(tick.said, tick.moment, "showing")._replace(stop=later.moment)
         for tick, later in pairwise(ticks)
     ]
 
@@ -202,17 +192,8 @@ def bar_at_last_end(work: Iterable[Span], ticks: Iterable[Tick]) -> str:
     '1 of 2'
     """
     end = max(each.stop for each in work)
-    shown = [f"{tick.done} of {tick.total}" for tick in ticks if tick.moment < end]
+    shown = [tick.said for tick in ticks if tick.moment < end]
     return shown[-1] if shown else "no bar yet"
-
-
-def overwrite(line: str, column: int, piece: str) -> str:
-    """Return `line` with `piece` written over it from `column` on.
-
-    >>> overwrite("wash: 1/3", 6, "2")
-    'wash: 2/3'
-    """
-    return line.ljust(column)[:column] + piece + line[column + len(piece) :]
 
 
 def play(text: str) -> Played:
@@ -231,8 +212,9 @@ def play(text: str) -> Played:
             row = max(row - 1, 0)
         else:
             lines += [""] * (row + 1 - len(lines))
-            lines[row] = overwrite(lines[row], column, piece)
-            column += len(piece)
+            before, end = lines[row].ljust(column)[:column], column + len(piece)
+            lines[row] = before + piece + lines[row][end:]
+            column = end
             drawn.append((row, piece.strip()))
     while lines and not lines[-1].strip():
         lines.pop()
@@ -281,16 +263,15 @@ def widget_state(bar: Any) -> str:
     return f"n = {bar.n:2}; shown {shown}, {widget.bar_style}, {words}"
 
 
-def kept_in_file(kind: Callable[..., Iterable[int]]) -> Kept:
-    """Run a bar of `kind` to its end, and tell what a notebook file keeps of it."""
+def kept_in_file(kind: Callable[..., Iterable[int]]) -> str:
+    """Run a bar of `kind` to its end, and say where and what a notebook keeps of it."""
     from IPython.utils.capture import capture_output
 
     with capture_output() as cell:
         for _ in kind(range(9)):
             pass
     if cell.outputs:
-        where, forms = "display", cell.outputs[0].data
+        kept = "display " + cell.outputs[0].data["text/plain"].strip()
     else:
-        where, forms = "stderr", {"text/plain": cell.stderr.split("\r")[-1]}
-    text = forms["text/plain"].partition("|")[0].strip()
-    return Kept(where, text, " + ".join(sorted(forms)))
+        kept = "stderr " + cell.stderr.rpartition("\r")[2].strip()
+    return kept.partition("|")[0]

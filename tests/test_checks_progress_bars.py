@@ -1,5 +1,8 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from multiprocessing.pool import ThreadPool
+from queue import Queue
 
 import pytest
 from tqdm import tqdm, trange
@@ -59,10 +62,24 @@ def test_exercise_1_accepts_a_loop_over_the_dict_with_a_description():
     assert check.exercise_1(bar, paper).right
 
 
+def test_exercise_1_accepts_a_bar_that_scales_its_units():
+    assert check.exercise_1(*moved(*SIZES, unit="MB", unit_scale=True)).right
+
+
+def on_one_paper(*attempts):
+    paper = Paper()
+    for steps, total in attempts:
+        with tqdm(total=total, file=paper, **EXACT) as bar:
+            for step in steps:
+                bar.update(step)
+    return bar, paper
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
         ((None, Paper()), "no bar yet"),
+        (on_one_paper(([1] * 5, 5), (SIZES, 200)), "once for each file"),
         (moved(*[1] * 5, total=5), "total is 5"),
         (moved(*SIZES, total=None), "total is None"),
         (moved(30, 110, 130, 180, 200), "counted 650 of 200"),
@@ -100,6 +117,26 @@ def test_exercise_2_accepts_the_forms_of_tqdm(form):
     assert check.exercise_2(watched).right
 
 
+def test_exercise_2_accepts_a_form_of_tqdm_that_loses_its_last_tick():
+    closed = threading.Event()
+
+    class Late(tqdm):
+        def update(self, n=1):
+            if self.n == self.total - 1:
+                assert closed.wait(LIMIT)
+            return super().update(n)
+
+        def close(self):
+            super().close()
+            closed.set()
+
+    settings = {"max_workers": 2, "tqdm_class": Late, **EXACT}
+    form = partial(thread_map, **settings)
+    watched = watch(lambda worker, paper: form(worker, CHORES, file=paper))
+    assert watched.ticks[-1].done == 4
+    assert check.exercise_2(watched).right
+
+
 def test_exercise_2_accepts_callbacks_that_move_the_bar(context):
     def form(worker, paper):
         with context.Pool(2) as pool, tqdm(total=5, file=paper, **EXACT) as bar:
@@ -133,6 +170,7 @@ WORK = [
     *(Span(8, 1, f"quick {n}", n, n + 1) for n in (2, 3, 4)),
 ]
 ON_ONE = [each._replace(process=7) for each in WORK]
+SLOW_FIRST = [each._replace(stop=each.stop % 9) for each in WORK]
 
 
 def ticks(*counts, last=10):
@@ -157,7 +195,8 @@ def test_exercise_2_accepts_ticks_as_they_should_be():
         (Watched(WORK, [], ticks(0, 1)), "said 1 of 5"),
         (Watched(WORK, [], ticks(0, 2)), "said 2 of 5"),
         (Watched(WORK, [], ticks(0, last=0.5)), "said 5 of 5"),
-        (Watched(WORK, [], ticks(0, 4)[:-1]), "At the end the bar said 4"),
+        (Watched(WORK, [], [Tick(n, n, 10) for n in range(5)]), "total is 10"),
+        (Watched(SLOW_FIRST, [], ticks(0, 1, 2, 3, 4)), "slow chore was not the last"),
     ],
 )
 def test_exercise_2_refuses(watched, why):
@@ -166,7 +205,7 @@ def test_exercise_2_refuses(watched, why):
 
 @pytest.mark.parametrize(
     ("counts", "hint"),
-    [((), "at the end"), ((0, 1), "keeps the order"), ((0, 3), "**EXACT")],
+    [((), "at the end"), ((0, 1), "order of the chores"), ((0, 3), "**EXACT")],
 )
 def test_exercise_2_hints_at_the_form_that_was_taken(counts, hint):
     assert hint in check.exercise_2(Watched(WORK, [], ticks(*counts))).hint
@@ -189,6 +228,35 @@ def counted(context, early):
 
 def test_exercise_3_accepts_pages_counted_while_they_are_copied(context):
     assert check.exercise_3(*counted(context, early=True)).right
+
+
+def test_exercise_3_accepts_worker_threads():
+    paper, queue = Paper(), Queue()
+    with ThreadPoolExecutor(2) as pool:
+        copied = pool.map(partial(copy_book, queue), BOOKS)
+        for _ in trange(50, file=paper, **EXACT):
+            queue.get(timeout=LIMIT)
+        assert check.exercise_3(copied, paper).right
+
+
+def test_exercise_3_refuses_a_bar_that_does_not_look_at_the_queue():
+    paper = Paper()
+    with ThreadPoolExecutor(2) as pool:
+        copied = pool.map(partial(copy_book, Queue()), BOOKS)
+        list(trange(50, file=paper, **EXACT))
+        verdict = check.exercise_3(copied, paper)
+    assert refused(verdict, "full before the books were copied")
+
+
+def test_exercise_3_refuses_the_ticket_in_place_of_the_answers():
+    with ThreadPool(1) as pool:
+        ticket = pool.map_async(abs, [1])
+        assert refused(check.exercise_3(ticket, paper_of()), "copied is a ticket")
+
+
+def test_exercise_3_refuses_books_that_the_notebook_copied_itself():
+    copied = [copy_book(Queue(), book) for book in BOOKS]
+    assert refused(check.exercise_3(copied, paper_of()), "copied a book itself")
 
 
 def test_exercise_3_refuses_pages_counted_afterwards(context):
@@ -219,12 +287,8 @@ def test_exercise_3_accepts_answers_in_any_order(copied):
         (None, Paper(), "no answer yet"),
         ([], paper_of(), "answers for Emma and for Dracula"),
         (COPIED[:1], paper_of(), "answers for Emma and for Dracula"),
-        ([30, 20], paper_of(), "cannot use your answer"),
-        (
-            [each._replace(process=check.os.getpid()) for each in COPIED],
-            paper_of(),
-            "copied a book itself",
-        ),
+        ([30, 20], paper_of(), "answers for Emma and for Dracula"),
+        (BOOKS, paper_of(), "answers for Emma and for Dracula"),
         (COPIED, Paper(), "No bar was drawn"),
         (COPIED, None, "should be a Paper"),
         (COPIED, paper_of(2, 2), "ends at 2 of 2"),

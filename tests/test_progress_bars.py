@@ -18,7 +18,6 @@ from lessons_src.progress_bars import (
     Book,
     Chore,
     Job,
-    Kept,
     Paper,
     Played,
     Screen,
@@ -86,7 +85,27 @@ def test_process_map_counts_chunks_as_its_issue_1791_says():
     paper = Paper()
     settings = {"max_workers": 2, "tqdm_class": tqdm, "file": paper, **EXACT}
     assert process_map(abs, range(20), chunksize=5, **settings) == list(range(20))
-    assert [tick.done for tick in paper.ticks] == [0, 1, 2, 3, 4]
+    # The fourth may be lost, as the next test shows
+    assert [tick.done for tick in paper.ticks] in ([0, 1, 2, 3, 4], [0, 1, 2, 3])
+
+
+def test_the_last_tick_of_tqdms_own_pools_is_lost_when_it_comes_after_the_close():
+    closed = threading.Event()
+
+    class Late(tqdm):
+        def update(self, n=1):
+            if self.n == self.total - 1:
+                assert closed.wait(LIMIT)
+            return super().update(n)
+
+        def close(self):
+            super().close()
+            closed.set()
+
+    paper = Paper()
+    settings = {"max_workers": 1, "tqdm_class": Late, "file": paper, **EXACT}
+    assert thread_map(abs, range(3), **settings) == [0, 1, 2]
+    assert [tick.done for tick in paper.ticks] == [0, 1, 2]
 
 
 def test_the_slow_chore_ends_after_all_others(tmp_path):
@@ -108,12 +127,26 @@ def test_paper_notes_each_drawing_and_nothing_else():
     for text in ("\r0/2", "\n", "\r1/2  ", "words", "\r     ", ""):
         paper.write(text)
     assert [version.text for version in paper.versions] == ["0/2", "1/2"]
-    assert paper.last == "1/2"
     assert paper.getvalue() == "\r0/2\n\r1/2  words\r     "
 
 
-def test_paper_that_nobody_drew_on_has_no_last_drawing():
-    assert (Paper().last, Paper().ticks) == ("", [])
+def test_paper_that_nobody_drew_on_has_no_ticks():
+    assert Paper().ticks == []
+
+
+@pytest.mark.parametrize("unit_scale", [False, True])
+def test_ticks_are_whole_counts_whatever_the_unit(unit_scale):
+    paper = Paper()
+    scaled = {"unit": "MB", "unit_scale": unit_scale, "file": paper}
+    with tqdm(total=200, **scaled, **EXACT) as bar:
+        for size in (30, 80, 90):
+            bar.update(size)
+    assert [(tick.done, tick.total) for tick in paper.ticks] == [
+        (0, 200),
+        (30, 200),
+        (110, 200),
+        (200, 200),
+    ]
 
 
 def test_ticks_are_new_counts_in_the_order_of_their_moments():
@@ -133,7 +166,7 @@ def test_a_bar_without_a_total_has_no_ticks():
     paper = Paper()
     list(tqdm(iter("abc"), file=paper, **EXACT))
     assert paper.ticks == []
-    assert paper.last.startswith("3it")
+    assert paper.versions[-1].text.startswith("3it")
 
 
 def test_a_bar_shows_a_count_until_the_next_one():
@@ -313,6 +346,7 @@ def test_words_beside_a_bar_are_clean_only_through_tqdm():
 def test_the_programs_of_the_lesson_say_what_it_shows():
     names = ("progress_bars_copy", "progress_bars_widget", "progress_bars_bare")
     outcomes = run_programs(*names, limit=LIMIT)
+    assert {outcome.exit_code for outcome in outcomes.values()} == {0}
     said = {name: outcomes[name].output.splitlines() for name in names}
     assert said == {
         "progress_bars_copy": ["Pool: 0 of 4", "ThreadPool: 4 of 4"],
@@ -349,15 +383,11 @@ def test_a_kernel_keeps_of_each_bar_what_the_lesson_says(tmp_path):
     for outputs in (widget, auto):
         assert outputs[0].data["text/plain"].strip().startswith("0%")
         assert LIVE_WIDGET in outputs[0].data
-    kept = (
-        Kept("stderr", "100%", "text/plain"),
-        Kept("display", "0%", f"{LIVE_WIDGET} + text/plain"),
-    )
-    assert "".join(told[0].data["text/plain"].split()) == "".join(repr(kept).split())
+    assert told[0].data["text/plain"] == "('stderr 100%', 'display 0%')"
 
 
 def test_a_stream_is_told_from_a_display():
-    assert kept_in_file(tqdm) == Kept("stderr", "100%", "text/plain")
+    assert kept_in_file(tqdm) == "stderr 100%"
 
 
 @pytest.mark.parametrize(
@@ -368,7 +398,6 @@ def test_a_stream_is_told_from_a_display():
         Tick(1.0, 1, 2),
         Watched([], [], []),
         Played([""], []),
-        Kept("stderr", "100%", "text/plain"),
         Book("Emma", 30),
         Job("wash", 1, None),
         do_chore,

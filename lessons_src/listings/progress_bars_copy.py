@@ -7,7 +7,8 @@ bar = tqdm(total=4)
 
 
 def clean(room):
-    bar.update()
+    with bar.get_lock():  # one at a time
+        bar.update()
 
 
 if __name__ == "__main__":
@@ -16,3 +17,4 @@ if __name__ == "__main__":
         with kind(2) as pool:
             pool.map(clean, range(4))
         print(f"{kind.__name__}: {bar.n} of {bar.total}")
+    bar.close()
