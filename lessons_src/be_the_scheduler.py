@@ -82,12 +82,12 @@ def dine(table: Table, left: int, right: int) -> None:
 
 
 class Shop:
-    """A shelf, a fridge and a basket, and one condition for all news."""
+    """A shelf, a fridge and a bag, and one condition for all news."""
 
     def __init__(self) -> None:
         self.shelf: list[str] = []
         self.fridge: list[str] = []
-        self.basket: list[str] = []
+        self.bag: list[str] = []
         self.news = Condition()
 
 
@@ -110,7 +110,7 @@ def buy_bread(shop: Shop) -> None:
     with shop.news:
         if not shop.shelf:
             shop.news.wait()
-        shop.basket.append(shop.shelf.pop())
+        shop.bag.append(shop.shelf.pop())
 
 
 class App:

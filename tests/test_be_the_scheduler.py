@@ -45,7 +45,7 @@ SEATED = [partial(dine, left=at, right=(at + 1) % 3) for at in range(3)]
 KITCHEN = Program(
     Kitchen, cook, bake_bread, serve, outcome=lambda kitchen: kitchen.meal
 )
-BROUGHT = "shelf=[], fridge=['milk'], basket=['bread']"
+BROUGHT = "shelf=[], fridge=['milk'], bag=['bread']"
 TWICE = "done=['something', 'something']"
 
 # Equal on every Python, with and without a GIL
@@ -128,7 +128,7 @@ def test_a_lock_takes_schedules_away():
         (Bank, [ann_pays, bob_pays], {"ann": 100, "bob": 100}),
         (Bank, [ann_pays], {"ann": 90, "bob": 110}),
         (Table, SEATED, {"meals": 3}),
-        (Shop, [bring_bread, bring_milk, buy_bread], {"basket": ["bread"]}),
+        (Shop, [bring_bread, bring_milk, buy_bread], {"bag": ["bread"]}),
         (App, [connect, connect], {"config": {"port": 80}, "ports": [80, 80]}),
         (Office, [write, deliver], {"delivered": ["a letter"]}),
         (Kitchen, [cook, bake_bread, serve], {"meal": "soup and bread"}),
@@ -156,7 +156,7 @@ def test_whoever_waits_for_bread_is_woken_by_milk():
     waiting, woken = replay(program, "AAABBBB"), replay(program, "AAABBBBA")
     assert waiting.steps[2].waits_for
     assert "A" in waiting.ready
-    assert woken.stands["A"].text == "shop.basket.append(shop.shelf.pop())"
+    assert woken.stands["A"].text == "shop.bag.append(shop.shelf.pop())"
     assert woken.steps[-1].values["shelf"] == "[]"
 
 

@@ -175,7 +175,7 @@ def dine(table, left, right):
 def buy_bread(shop):
     with shop.news:
         shop.news.wait_for(lambda: shop.shelf)
-        shop.basket.append(shop.shelf.pop())
+        shop.bag.append(shop.shelf.pop())
 """,
     ),
     (
@@ -187,7 +187,7 @@ def buy_bread(shop):
         shop.news.wait()
     bread = shop.shelf.pop()
     shop.news.release()
-    shop.basket.append(bread)
+    shop.bag.append(bread)
 """,
     ),
     (
@@ -253,6 +253,17 @@ def deposit(account):
 """,
         "deadlock",
     ),
+    (
+        "puzzle_1",
+        """
+def deposit(account):
+    while not account.lock.acquire(blocking=False):
+        pass
+    account.balance += 10
+    account.lock.release()
+""",
+        "do not end: a loop can go round for ever",
+    ),
     ("puzzle_2", "", "4 of 6 schedules end badly.\nFor one, ABBA: seats=-1"),
     ("puzzle_2", "def buy(cinema):\n    cinema.seats = 0", "With five seats"),
     (
@@ -269,6 +280,18 @@ def buy(cinema):
             cinema.seats = cinema.seats - 1
 """,
         "seats=-1",
+    ),
+    (
+        "puzzle_2",
+        """
+def buy(cinema):
+    cinema.lock.acquire()
+    if cinema.seats == 0:
+        return
+    cinema.seats -= 1
+    cinema.lock.release()
+""",
+        "seats=0, but nobody gives back lock",
     ),
     ("puzzle_3", "", "4 of 28 schedules end badly.\nFor one, ABBA: deadlock"),
     (
@@ -372,6 +395,16 @@ def dine(table, left, right):
 """,
         "one with too few forks",
     ),
+    (
+        "exercise_1",
+        """
+def dine(table, left, right):
+    with table.forks[0]:
+        with table.forks[1]:
+            table.meals += 1
+""",
+        "one with too few forks",
+    ),
     ("exercise_1", "def dine(table, left, right):\n    pass", "0 meals"),
     (
         "exercise_2",
@@ -385,7 +418,7 @@ def buy_bread(shop):
     while not shop.shelf:
         with shop.news:
             shop.news.wait()
-    shop.basket.append(shop.shelf.pop())
+    shop.bag.append(shop.shelf.pop())
 """,
         "deadlock",
     ),
@@ -398,7 +431,7 @@ def buy_bread(shop):
             shop.news.wait()
         if not shop.shelf:
             shop.news.wait()
-        shop.basket.append(shop.shelf.pop())
+        shop.bag.append(shop.shelf.pop())
 """,
         "With milk, milk and rye",
     ),
@@ -408,13 +441,13 @@ def buy_bread(shop):
 def buy_bread(shop):
     with shop.news:
         if shop.shelf:
-            shop.basket.append(shop.shelf.pop())
+            shop.bag.append(shop.shelf.pop())
 """,
-        "an empty basket",
+        "an empty bag",
     ),
     (
         "exercise_2",
-        'def buy_bread(shop):\n    shop.basket.append("bread")',
+        'def buy_bread(shop):\n    shop.bag.append("bread")',
         "With milk, milk and rye",
     ),
     ("exercise_3", "", "2 of 210 schedules end badly.\nFor one, BBBBAABBB: KeyError"),
@@ -468,6 +501,36 @@ def test_a_check_refuses(name, source, why, tmp_path):
 def test_a_check_refuses_no_answer(name):
     answers = [None] * len(CHECKS[name])
     assert refused(getattr(check, name)(*answers), "no answer yet")
+
+
+LOCKED = """
+def deposit(account):
+    with account.lock:
+        account.balance += 10
+"""
+
+
+def test_what_seems_right_is_searched_once_more_for_longer(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "LIMITS_SECONDS", (-1, 60))
+    assert verdict_on(LOCKED, tmp_path, check.puzzle_1, "deposit").right
+
+
+UNSEEN = """
+numbers = iter([])
+
+def deposit(account):
+    with account.lock:
+        account.balance += sum(numbers, 10)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "why"), [(LOCKED, ""), (UNSEEN, ", for a list_iterator cannot be")]
+)
+def test_it_says_why_there_are_too_many_schedules(source, why, tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "LIMITS_SECONDS", (-1, -1))
+    verdict = verdict_on(source, tmp_path, check.puzzle_1, "deposit")
+    assert refused(verdict, f"too many schedules to try them all{why}")
 
 
 def test_a_repair_in_vain_is_told_with_a_schedule_to_replay(tmp_path):
