@@ -70,6 +70,7 @@ def hiding(bank):
     bank.a += bank.one()
     bank.one(bank.two())
     bank.a = bank.b + 1
+    bank.a = max(bank.b, len(bank.items))
     if bank.one():
         return bank.a
     with bank.lock, bank.one():

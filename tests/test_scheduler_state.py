@@ -1,3 +1,4 @@
+import re
 from collections import deque
 from types import SimpleNamespace
 from typing import ClassVar, NamedTuple
@@ -47,6 +48,7 @@ def key(value):
         lambda: frozenset([1, 2]),
         lambda: range(1, 9, 2),
         lambda: Lock(),
+        object,
         lambda: SimpleNamespace(a=1, b=[2]),
     ],
 )
@@ -83,6 +85,12 @@ def test_one_list_twice_is_not_two_equal_lists():
     assert key(twice) == key([[0]] * 2)
 
 
+def test_a_sentinel_is_known_by_which_one_it_is():
+    end = object()
+    assert key([end, end]) != key([end, object()])
+    assert key([end, object()]) == key([object(), end])
+
+
 def test_a_value_that_holds_itself_has_a_key():
     loop, other = [], []
     loop.append(loop)
@@ -97,7 +105,7 @@ def test_a_value_changed_in_the_class_changes_the_key(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "thing", [iter([1]), (x for x in [1]), object(), {Point(1)}, map(len, [])]
+    "thing", [iter([1]), (x for x in [1]), re.compile("x"), {Point(1)}, map(len, [])]
 )
 def test_what_cannot_be_compared_has_no_key(thing):
     with pytest.raises(Opaque):

@@ -220,7 +220,8 @@ class _Graph:
         if name not in run.ready:
             raise Uncontrolled(
                 f"thread {name} could go on in one run and not in another one: the "
-                "program depends on more than the order of its steps, such as a clock."
+                "program depends on more than the order of its steps, such as a clock "
+                "or an `id`."
             )
         run.step(name)
 

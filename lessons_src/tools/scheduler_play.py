@@ -103,7 +103,9 @@ class Game:
         }
         self._undo = _button("Undo", self.undo)
         self._over = _button("Start over", self.start_over)
-        self._keys = ipywidgets.Text(description="Keys:", placeholder=self._hint())
+        self._keys = ipywidgets.Text(
+            description="Keys:", placeholder=self._hint(), layout={"width": "26em"}
+        )
         self._keys.observe(self._on_keys, "value")
         threads = [
             ipywidgets.VBox([self._sources[name], self._buttons[name]])

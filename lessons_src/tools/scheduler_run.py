@@ -163,6 +163,8 @@ class SteppedThread(threading.Thread):
         if code.co_name in INNER:
             return None
         self.course.check(code)
+        if self.places:
+            self.course.keep_what_hides(self.places[-1], at_start=False)
         self.places.append(_Place(frame))
         return self._on_line
 
@@ -251,7 +253,7 @@ class Run:
         """
         thread = self.threads[name]
         if thread.places:
-            self._keep_what_hides(thread.places[-1])
+            self.keep_what_hides(thread.places[-1], at_start=True)
         thread.baton.release()
         self._await(thread)
 
@@ -298,9 +300,16 @@ class Run:
         if not (self.ending or self.running_free):
             self._back.release()
 
-    def _keep_what_hides(self, place: _Place) -> None:
+    def keep_what_hides(self, place: _Place, at_start: bool) -> None:
+        """Note what decides the values that the statement of `place` keeps unseen.
+
+        It is noted when the statement starts; or, where only a property or an
+        operator of ours can interrupt it, when that one is called.
+        """
         statement = place.statement
-        if statement and statement.hides and statement.line not in place.hidden:
+        if not statement or statement.line in place.hidden:
+            return
+        if statement.hides if at_start else statement.mixes:
             key = Key()
             try:
                 shared = key.entries(self.around), key(self.shared)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 NO_STEP = (ast.Try, ast.TryStar, ast.Pass, ast.Break, ast.Continue)
 NAMING = (ast.Global, ast.Nonlocal)
 HEADS = (ast.For, ast.While, ast.If, ast.With, ast.Match)
+# They call nothing of ours, and keep nothing
+BUILTINS = {"abs", "bool", "int", "len", "max", "min", "range", "repr", "sorted", "str"}
 STAYS_OPEN = (ast.For, ast.With, ast.Return)
 
 
@@ -31,6 +33,9 @@ class Statement(NamedTuple):
     hides
         Whether it may keep a value that no variable shows while it is interrupted,
         as `total = bank.a + read(bank)` keeps `bank.a`.
+    mixes
+        Whether it may do so if a property or an operator is written in Python, as
+        `bank.a + bank.balance` then does.
     stays_open
         Whether it keeps that value for longer than one step, as a loop does.
     leaves
@@ -42,6 +47,7 @@ class Statement(NamedTuple):
     line: int
     text: str
     hides: bool
+    mixes: bool
     stays_open: bool
     leaves: bool
     is_head: bool
@@ -67,7 +73,9 @@ def statements(code: CodeType) -> dict[int, Statement]:
     for node in _body(tree.body[0]):
         text = lines[node.lineno - 1].strip()
         kinds = (isinstance(node, kind) for kind in (STAYS_OPEN, ast.With, HEADS))
-        statement = Statement(node.lineno + first - 1, text, _hides(node), *kinds)
+        statement = Statement(
+            node.lineno + first - 1, text, _hides(node), _mixes(node), *kinds
+        )
         for number in range(node.lineno, _last_line(node) + 1):
             found.setdefault(number + first - 1, statement)
     return found
@@ -163,6 +171,25 @@ def _is_plain_call(node: ast.expr) -> bool:
     return not any(map(_calls, values))
 
 
+def _mixes(node: ast.stmt) -> bool:
+    """Tell whether the statement reads several attributes or entries itself."""
+    if isinstance(node, ast.Expr | ast.Assign) and _is_plain_call(node.value):
+        return False
+    head = getattr(node, "test", None) or getattr(node, "subject", None) or node
+    reads = [
+        each
+        for each in ast.walk(head)
+        if isinstance(each, ast.Attribute | ast.Subscript)
+        and isinstance(each.ctx, ast.Load)
+    ]
+    return not isinstance(node, ast.For | ast.With) and len(reads) > 1
+
+
 def _calls(node: ast.AST | None) -> bool:
-    found = ast.Call | ast.Await | ast.Yield | ast.YieldFrom
-    return node is not None and any(isinstance(each, found) for each in ast.walk(node))
+    return node is not None and any(map(_is_call, ast.walk(node)))
+
+
+def _is_call(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return not (isinstance(node.func, ast.Name) and node.func.id in BUILTINS)
+    return isinstance(node, ast.Await | ast.Yield | ast.YieldFrom)

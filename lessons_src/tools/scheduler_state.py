@@ -72,6 +72,9 @@ class Key:
             return id(value.__func__), self(value.__self__)
         if isinstance(value, BaseException):
             return self(value.args)
+        if kind is object:
+            # A sentinel: all that counts is which one it is
+            return ()
         # Whatever is not written in Python has a __new__ of its own, or no __dict__
         plain = kind.__new__ is object.__new__ and hasattr(value, "__dict__")
         if plain or kind is SimpleNamespace:
