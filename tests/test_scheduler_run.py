@@ -256,7 +256,7 @@ def test_a_thread_that_catches_everything_for_ever_is_named(monkeypatch):
         made.append(shared)
         return shared
 
-    with pytest.raises(Uncontrolled, match=r"thread A cannot be ended: it .* `_Ended`"):
+    with pytest.raises(Uncontrolled, match=r"thread A cannot be ended: it .* `Ended`"):
         replay(Program(make, go_on), "AA")
     made[0].stop = True
 

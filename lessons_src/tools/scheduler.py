@@ -19,8 +19,8 @@ This one is for learning: it works in a cell of any notebook, it counts every or
 it lets a person be the scheduler.
 
 This is the front door; the rooms are `scheduler_program`, `scheduler_locks`,
-`scheduler_source`, `scheduler_state`, `scheduler_run`, `scheduler_explore`,
-`scheduler_replay` and `scheduler_play`.
+`scheduler_source`, `scheduler_state`, `scheduler_thread`, `scheduler_run`,
+`scheduler_explore`, `scheduler_replay` and `scheduler_play`.
 """
 
 from typing import TYPE_CHECKING, Any

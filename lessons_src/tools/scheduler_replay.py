@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lessons_src.tools.scheduler_explore import ending_of
 from lessons_src.tools.scheduler_program import Program
-from lessons_src.tools.scheduler_run import Run, SteppedThread
+from lessons_src.tools.scheduler_run import Run
 from lessons_src.tools.scheduler_state import shared_values, told
+from lessons_src.tools.scheduler_thread import SteppedThread
 from lessons_src.tools.timeline import Span, draw
 
 if TYPE_CHECKING:
