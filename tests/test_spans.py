@@ -7,6 +7,7 @@ from multiprocessing import get_all_start_methods, get_context
 
 import pytest
 
+from lessons_src.tools import spans
 from lessons_src.tools.timeline import Span, clock, span, workers
 
 LIMIT = 60
@@ -32,6 +33,26 @@ def test_threads_one_after_the_other_are_different_workers():
         thread.start()
         thread.join(LIMIT)
     assert len(workers(made)) == 20
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="comes with Python 3.14")
+def test_calls_of_one_sub_interpreter_have_one_worker():
+    from concurrent.futures import InterpreterPoolExecutor
+
+    with InterpreterPoolExecutor(1) as pool:
+        made = [pool.submit(span, "a", clock()).result(LIMIT) for _ in range(3)]
+    assert len({each.worker for each in made} | {span("here", clock()).worker}) == 2
+
+
+def test_a_sub_interpreter_has_one_thread_whenever_it_is_looked_at(monkeypatch):
+    # As it comes about there: thread locals are new in each call
+    monkeypatch.setattr(spans, "_in_main_interpreter", lambda: False)
+    assert spans._ThisThread().number == spans._ThisThread().number
+    made = []
+    thread = threading.Thread(target=lambda: made.append(spans._ThisThread().number))
+    thread.start()
+    thread.join(LIMIT)
+    assert made != [spans._ThisThread().number]
 
 
 def test_span_survives_pickling():

@@ -12,6 +12,8 @@ from itertools import count
 from typing import NamedTuple
 
 _threads_seen = count(1)
+# From Python 3.12 on; before, there is no executor of sub-interpreters
+_in_main_interpreter = getattr(threading, "_is_main_interpreter", lambda: True)
 
 
 class Span(NamedTuple):
@@ -59,8 +61,10 @@ class _ThisThread(threading.local):
 
     def __init__(self) -> None:
         # The system's number tells sub-interpreters apart, the count tells a
-        # thread from an ended one whose number it inherited
-        self.number = threading.get_native_id() << 20 | next(_threads_seen)
+        # thread from an ended one whose number it inherited. A sub-interpreter has
+        # one thread, which looks like a new one to it in each call
+        seen = next(_threads_seen) if _in_main_interpreter() else 0
+        self.number = threading.get_native_id() << 20 | seen
 
 
 _this_thread = _ThisThread()
