@@ -1,0 +1,364 @@
+"""Run a function over many items in a pool, and lose none of them.
+
+    from lessons_src.tools.recovery import processes, run
+
+    report = run(make_thumbnail, paths, executor=processes(4, "spawn"))
+    print(report)                   # 397 of 400 items done, 3 failed ...
+    report.results[7]               # of paths[7]: its result, or its Failure
+    report.failures                 # which items, what they raised, who died of them
+
+Where the main module is imported again (`spawn`, `forkserver`), `run` stands under
+`if __name__ == "__main__":` and the worker is a function of a module, as with any pool.
+
+What an item can do wrong costs that item only: raise, call `sys.exit()`, return or
+raise what cannot be pickled, kill its process, hang (give a `timeout`). With a
+`journal`, a file, even the end of this process costs only what was under way.
+
+    items --> chunk --> [ window: 4 chunks a worker ] --> executor --> worker
+      ^         ^                                                     |     |
+      |         |                          marks: "process 7 is at item 11" |
+    journal     +-- again <-- judge <-- the pool broke <--------+           |
+      |                         |                                           |
+      +---- results <-- Failure of the guilty                               |
+               ^                                                            |
+               +---------------- answers, as bytes that load <--------------+
+
+The rooms: `recovery_loop` (the window), `recovery_worker` (one chunk), `recovery_marks`
+(who is at which item), `recovery_chunks` (sizes, and the judge), `recovery_engine`
+(what an executor can do), `recovery_journal`, `recovery_report`.
+"""
+
+import contextlib
+import pickle
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from heapq import heappop, heappush
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lessons_src.tools.recovery_engine import Engine, processes
+from lessons_src.tools.recovery_journal import Journal, JournalError
+from lessons_src.tools.recovery_loop import Loop, Piece
+from lessons_src.tools.recovery_report import (
+    Failure,
+    ItemTimeoutError,
+    Report,
+    WorkerDied,
+)
+
+__all__ = [
+    "Failure",
+    "ItemTimeoutError",
+    "JournalError",
+    "Report",
+    "WorkerDied",
+    "processes",
+    "run",
+    "stream",
+]
+
+Worker = Callable[[Any], Any]
+MakeExecutor = Callable[[], Executor]
+
+
+def run(
+    worker: Worker,
+    items: Iterable[Any],
+    *,
+    executor: MakeExecutor | None = None,
+    chunk_size: int | None = None,
+    tries: int = 2,
+    timeout: float | None = None,
+    journal: str | Path | None = None,
+    progress: bool | Callable[..., Any] = False,
+) -> Report:
+    """Call `worker` with each of `items` in a pool, and report what became of each.
+
+    Ctrl-C ends the workers and returns the report of what is there; press it again
+    if `items` or a thread will not let go.
+
+    Parameters
+    ----------
+    worker
+        A function of one item, which the pool's workers can import.
+    items
+        Any iterable; it is read only as far as the window needs.
+    executor
+        What makes an executor of `concurrent.futures`, afresh at each call:
+        `processes(4, "spawn")`, `lambda: ThreadPoolExecutor(8)`,
+        `lambda: loky.ProcessPoolExecutor(4)`, Dask's `client.get_executor`.
+        The default is `processes()`.
+    chunk_size
+        How many items travel together. The default is found while it runs, from 1
+        up to what takes a tenth of a second.
+    tries
+        How often an item may take its worker down, or take too long, before it is
+        given up. What a worker raises is never tried again: that is for the worker.
+    timeout
+        Seconds that one item may take before its worker is ended.
+    journal
+        A file that keeps what is done, for the same call to go on from. Failures
+        are not kept: they run again. It is unpickled, so open only your own.
+    progress
+        True for a bar, or what makes one, such as a `partial` of tqdm.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument cannot be used, before any worker starts.
+    JournalError
+        If the journal is damaged, in use, full, or of another worker or other items.
+    RuntimeError
+        If the workers die before they begin, again and again.
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> report = run(
+    ...     lambda x: 6 // x, [1, 0, 3], executor=lambda: ThreadPoolExecutor(2), tries=1
+    ... )
+    >>> print(report)
+    2 of 3 items done, 1 failed.
+    - item 1 (0): ZeroDivisionError: integer division or modulo by zero
+    >>> report.results[0], report.results[2]
+    (6, 2)
+    """
+    report = Report(total=_length(items))
+    loop = _loop(
+        worker, items, report, executor, chunk_size, tries, timeout, journal, True
+    )
+    pieces: list[Piece] = []
+    with contextlib.closing(loop), _bar(progress, report.total) as show:
+        with _ctrl_c(loop, report):
+            for piece in loop.pieces():
+                pieces.append(piece)
+                show(piece)
+        if report.interrupted:
+            pieces += loop.leftovers()
+    report.results = list(
+        chain.from_iterable(part for _, part in sorted(pieces, key=_start))
+    )
+    if not report.interrupted:
+        report.total = len(report.results)
+    return report
+
+
+def stream(
+    worker: Worker,
+    items: Iterable[Any],
+    *,
+    executor: MakeExecutor | None = None,
+    chunk_size: int | None = None,
+    tries: int = 2,
+    timeout: float | None = None,
+    journal: str | Path | None = None,
+    progress: bool | Callable[..., Any] = False,
+    ordered: bool = False,
+) -> Iterator[tuple[int, Any]]:
+    """Yield the number of each item and its result, or its `Failure`, as they come.
+
+    The arguments are those of `run`. It holds no more than its window, so `items` may
+    be endless, and nothing is drawn from them while nobody asks for results. Leaving
+    the loop early ends the workers.
+
+    Parameters
+    ----------
+    ordered
+        Whether results come in the order of the items.
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from itertools import count
+    >>> squares = stream(
+    ...     lambda x: x * x, count(), executor=lambda: ThreadPoolExecutor(2), tries=1,
+    ...     ordered=True,
+    ... )
+    >>> next(squares), next(squares), next(squares)
+    ((0, 0), (1, 1), (2, 4))
+    >>> squares.close()
+    """
+    report = Report(total=_length(items))
+    loop = _loop(
+        worker, items, report, executor, chunk_size, tries, timeout, journal, False
+    )
+    return _streamed(loop, progress, ordered)
+
+
+def _streamed(
+    loop: Loop, progress: bool | Callable[..., Any], ordered: bool
+) -> Iterator[tuple[int, Any]]:
+    pieces = loop.pieces()
+    with contextlib.closing(loop), _bar(progress, loop.report.total) as show:
+        for piece in _in_order(pieces, loop) if ordered else pieces:
+            show(piece)
+            start, results = piece
+            yield from zip(range(start, start + len(results)), results, strict=True)
+
+
+def _in_order(pieces: Iterator[Piece], loop: Loop) -> Iterator[Piece]:
+    waiting: list[Piece] = []
+    following = 0
+    for piece in pieces:
+        heappush(waiting, piece)
+        while waiting and waiting[0][0] == following:
+            piece = heappop(waiting)
+            following += len(piece[1])
+            loop.held = len(waiting)
+            yield piece
+        loop.held = len(waiting)
+
+
+def _start(piece: Piece) -> int:
+    return piece[0]
+
+
+def _loop(
+    worker: Worker,
+    items: Iterable[Any],
+    report: Report,
+    executor: MakeExecutor | None,
+    chunk_size: int | None,
+    tries: int,
+    timeout: float | None,
+    journal: str | Path | None,
+    keep_spans: bool,
+) -> Loop:
+    """Check all arguments, then make the loop; no worker starts here."""
+    _refuse_numbers(chunk_size, tries, timeout)
+    engine = Engine(executor or processes())
+    _refuse_limits(engine, tries, timeout)
+    _refuse_worker(worker, engine, journal)
+    first = _first(items)
+    kept = Journal(journal, worker, engine.dumps) if journal else None
+    try:
+        if kept and report.total is not None:
+            kept.check_total(report.total)
+        return Loop(
+            worker,
+            first,
+            engine,
+            report,
+            chunk_size=chunk_size,
+            tries=tries,
+            timeout=timeout,
+            journal=kept,
+            keep_spans=keep_spans,
+        )
+    except BaseException:
+        if kept:
+            kept.close()
+        raise
+
+
+def _refuse_numbers(chunk_size: int | None, tries: int, timeout: float | None) -> None:
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size is {chunk_size}: give 1 or more, or leave it out")
+    if tries < 1:
+        raise ValueError(f"tries is {tries}: an item needs 1 or more")
+    if timeout is not None and timeout <= 0:
+        raise ValueError(f"timeout is {timeout} s: give more, or leave it out")
+
+
+def _refuse_limits(engine: Engine, tries: int, timeout: float | None) -> None:
+    if timeout is not None and not engine.can_end:
+        raise ValueError(
+            f"no timeout with this executor, for {engine.limits}: "
+            "use processes(), or let the worker watch the time"
+        )
+    if engine.in_process and tries > 1:
+        warnings.warn(
+            f"{engine.limits} (tries=1 says that you know)",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+def _refuse_worker(worker: Worker, engine: Engine, journal: object) -> None:
+    if not callable(worker):
+        raise TypeError(
+            f"worker is {worker!r}, not a function: pass the function itself, uncalled"
+        )
+    if engine.shares_memory and journal is None:
+        return
+    try:
+        packed = engine.dumps(worker)
+        pickle.loads(packed)
+    except Exception as error:
+        raise TypeError(
+            f"worker {worker!r} cannot be sent to a worker ({error}): "
+            "define it with def at the top of a module, and import it"
+        ) from error
+    if b"__main__" in packed and not engine.imports_main:
+        raise TypeError(
+            f"worker {worker!r} is defined where a new process cannot import it, in a "
+            "notebook or at a prompt: move it into a module, and import it"
+        )
+
+
+def _first(items: Iterable[Any]) -> Iterator[Any]:
+    """Return an iterator over `items`, after a look at whether there are any."""
+    if isinstance(items, str | bytes):
+        raise TypeError(
+            f"items is one {type(items).__name__}, whose characters would be the "
+            "items: pass a list"
+        )
+    try:
+        rest = iter(items)
+    except TypeError:
+        raise TypeError(f"items is {items!r}, no iterable: pass a list") from None
+    for first in rest:
+        return chain([first], rest)
+    raise ValueError("there are no items: look at where they come from")
+
+
+def _length(items: Iterable[Any]) -> int | None:
+    return len(items) if hasattr(items, "__len__") else None
+
+
+@contextlib.contextmanager
+def _ctrl_c(loop: Loop, report: Report) -> Iterator[None]:
+    """Let Ctrl-C stop `loop` between two steps; a second one, at once."""
+
+    def stop(number: int, frame: object) -> None:
+        if report.interrupted:
+            raise KeyboardInterrupt
+        report.interrupted = True
+        loop.stop()
+
+    mine = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, stop) if mine else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        report.interrupted = True
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _bar(
+    progress: bool | Callable[..., Any], total: int | None
+) -> Iterator[Callable[[Piece], None]]:
+    """Give what shows a piece on a bar; it counts what is delivered, so it is right."""
+    if not progress:
+        yield lambda piece: None
+        return
+    if progress is True:
+        from tqdm.auto import tqdm as progress
+    bar = progress(total=total)
+    failed = 0
+
+    def show(piece: Piece) -> None:
+        nonlocal failed
+        lost = sum(isinstance(each, Failure) for each in piece[1])
+        if lost:
+            failed += lost
+            bar.set_postfix(failed=failed)
+        bar.update(len(piece[1]))
+
+    try:
+        yield show
+    finally:
+        bar.close()

@@ -1,0 +1,180 @@
+"""What a worker of `recovery` does with one chunk: run each item, lose none.
+
+    Call -> run_chunk: mark the item, run it, catch what it raises -> Answers
+
+Answers travel as bytes that are known to load again, so that no item can break the
+pool by what it returns or raises. Only a worker that dies is beyond this module;
+its marks, in a file that the parent maps too, say which item it was at.
+"""
+
+import contextlib
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable, MutableSequence
+from functools import lru_cache
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lessons_src.tools.recovery_marks import BETWEEN_ITEMS, POSITION, begin_mark
+from lessons_src.tools.spans import clock, this_thread
+
+PARENT_LOOK_SECONDS = 0.5
+
+
+class Call(NamedTuple):
+    """One chunk on its way to a worker.
+
+    `worker` and `items` are packed unless `dumps` is None, as it is for threads.
+    """
+
+    worker: Any
+    items: Any
+    dumps: Callable[[Any], bytes] | None
+    marks: str | None
+    slot: int
+    parent: int
+
+
+class Raised(NamedTuple):
+    """An error on its way back: packed unless the worker is a thread."""
+
+    position: int
+    error: Any
+    trace: str
+
+
+class Answers(NamedTuple):
+    """What became of one chunk.
+
+    `results` has None where an item is among those `raised`. When the chunk could
+    not be unpacked, `unreadable` says what could not, "worker" or "items", and the
+    error is the only one in `raised`.
+    """
+
+    results: Any
+    raised: list[Raised]
+    process: int
+    thread: int
+    start: float
+    stop: float
+    unreadable: str = ""
+
+
+def run_chunk(call: Call) -> Answers:
+    """Run the items of `call`, one after the other, in this process or thread."""
+    start = clock()
+    mark = begin_mark(call.marks, call.slot)
+    if os.getpid() != call.parent:
+        _orphaned_files.add(call.marks)
+        stay_with_parent()
+    unreadable = "worker"
+    try:
+        worker = _loaded(call.worker) if call.dumps else call.worker
+        unreadable = "items"
+        items = pickle.loads(call.items) if call.dumps else call.items
+    except BaseException as error:
+        results, raised = None, [_raised(0, error, call.dumps)]
+    else:
+        unreadable = ""
+        results, raised = _run(worker, items, mark, call.dumps)
+        mark[POSITION] = BETWEEN_ITEMS
+        if call.dumps:
+            results = _packed(results, raised, call.dumps)
+    who = os.getpid(), this_thread()
+    return Answers(results, raised, *who, start, clock(), unreadable)
+
+
+def _run(
+    worker: Callable[[Any], Any],
+    items: list[Any],
+    mark: MutableSequence[int],
+    dumps: Callable[[Any], bytes] | None,
+) -> tuple[list[Any], list[Raised]]:
+    results: list[Any] = []
+    raised: list[Raised] = []
+    for position, item in enumerate(items):
+        mark[POSITION] = position
+        try:
+            results.append(worker(item))
+        # sys.exit() too: it costs the item, not the run
+        except BaseException as error:
+            results.append(None)
+            raised.append(_raised(position, error, dumps))
+    return results, raised
+
+
+def _packed(
+    results: list[Any], raised: list[Raised], dumps: Callable[[Any], bytes]
+) -> bytes:
+    """Pack `results`; those that cannot be packed move over to `raised`."""
+    try:
+        return dumps(results)
+    except Exception:
+        for position, result in enumerate(results):
+            try:
+                dumps(result)
+            except Exception as error:
+                results[position] = None
+                raised.append(_raised(position, error, dumps))
+        return dumps(results)
+
+
+def _raised(
+    position: int, error: BaseException, dumps: Callable[[Any], bytes] | None
+) -> Raised:
+    trace = "".join(traceback.format_exception(error))
+    if dumps is None:
+        return Raised(position, error.with_traceback(None), trace)
+    try:
+        packed = dumps(error)
+        pickle.loads(packed)
+    except Exception:
+        # Its class wants more arguments than it keeps, or it holds a lock
+        words = "".join(traceback.format_exception_only(error)).strip()
+        packed = pickle.dumps(RuntimeError(words))
+    return Raised(position, packed, trace)
+
+
+# A worker is the same in each chunk, and may carry much
+@lru_cache(maxsize=1)
+def _loaded(packed: bytes) -> Callable[[Any], Any]:
+    return pickle.loads(packed)
+
+
+# What the parent would remove, if it lived
+_orphaned_files: set[str] = set()
+
+
+def start_worker(
+    initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
+) -> None:
+    """Begin a worker process: tie it to its parent, then do what it is told."""
+    stay_with_parent()
+    if initializer:
+        initializer(*initargs)
+
+
+@lru_cache(maxsize=1)
+def stay_with_parent() -> None:
+    """Leave Ctrl-C to the parent, and end this process when the parent is gone."""
+    with contextlib.suppress(ValueError):  # not the main thread: Dask's
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if parent_process() is not None:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A forked worker's siblings hold its sentinel open, so it asks the system too;
+    # a fork server's child has that server for a parent
+    parent = parent_process()
+    forked = os.getppid() == parent.pid
+    while parent.is_alive() and (not forked or os.getppid() == parent.pid):
+        parent.join(PARENT_LOOK_SECONDS)
+    for path in _orphaned_files:
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
+    os._exit(1)
