@@ -1,6 +1,5 @@
 """Workers that go wrong in each way that a pool can meet, for the tests of recovery."""
 
-import faulthandler
 import os
 import signal
 import sys
@@ -79,6 +78,9 @@ def end_by_signal(number):
 
 
 def crash():
+    # Sub-interpreters cannot import it
+    import faulthandler
+
     with Path(os.devnull).open("w") as nowhere:
         faulthandler.enable(nowhere)
         faulthandler._sigsegv()

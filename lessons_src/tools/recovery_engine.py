@@ -3,6 +3,7 @@
 factory -> Engine: submit, dead, kill, restart, close
 """
 
+import contextlib
 import os
 import pickle
 import sys
@@ -19,6 +20,8 @@ from functools import partial
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+import psutil
 
 from lessons_src.tools.recovery_worker import start_worker
 
@@ -49,6 +52,13 @@ def processes(
         initializer=start_worker,
         initargs=(initializer, initargs),
     )
+
+
+def _kill(worker: BaseProcess) -> None:
+    # Not worker.kill(): loky's have none
+    if worker.exitcode is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(worker.pid).kill()
 
 
 def _is_broken(future: Future) -> bool:
@@ -140,17 +150,17 @@ class Engine:
         """End the worker `process`, or all of them, at once."""
         for number, worker in list((self._table or {}).items()):
             if process in (None, number):
-                worker.kill()
+                _kill(worker)
 
     def close(self, wait: bool = True) -> None:
-        """End the executor: at once, or when its chunks are done if `wait`."""
+        """End the executor: at once if it can, or when its chunks are done."""
         if wait or self._table is None:
-            self.pool.shutdown(wait=True, cancel_futures=not wait)
+            self.pool.shutdown(wait=True)
             return
         workers = list(self._table.values())
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=False)
         for worker in workers:
-            worker.kill()
+            _kill(worker)
         for worker in workers:
             worker.join(DYING_SECONDS)
         self.pool.shutdown(wait=True)

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
-from itertools import islice
+from itertools import count, islice
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -74,6 +74,7 @@ class Loop:
         self._marks = None if engine.in_process else Marks(self._window)
         self._slots = list(range(self._window))
         self._drawn, self._exhausted = 0, False
+        self._calls = count()
         self._again: deque[Chunk] = deque()
         self._ready: deque[Piece] = deque()
         self._flying: dict[Future, Chunk] = {}
@@ -107,7 +108,7 @@ class Loop:
     def close(self) -> None:
         """End the workers, whatever they do, and tidy up."""
         try:
-            self._engine.close(wait=False)
+            self._end_workers()
         finally:
             if self._marks:
                 self._marks.close()
@@ -116,7 +117,7 @@ class Loop:
 
     def leftovers(self) -> list[Piece]:
         """End the workers; return what landed till then, and failures for the rest."""
-        self._engine.close(wait=False)
+        self._end_workers()
         while not self._landed.empty():
             future = self._landed.get()
             if future and not future.cancelled() and not future.exception():
@@ -130,6 +131,11 @@ class Loop:
             ]
             self._ready.append((chunk.start, failures))
         return list(self._ready)
+
+    def _end_workers(self) -> None:
+        for future in list(self._flying):
+            future.cancel()
+        self._engine.close(wait=False)
 
     # From items to workers
 
@@ -181,7 +187,15 @@ class Loop:
         if self._marks:
             self._marks.clear(chunk.slot)
             path = self._marks.path
-        call = Call(self._worker, items, self._dumps, path, chunk.slot, os.getpid())
+        call = Call(
+            next(self._calls),
+            self._worker,
+            items,
+            self._dumps,
+            path,
+            chunk.slot,
+            os.getpid(),
+        )
         try:
             future = self._engine.submit(run_chunk, call, self._landed.put)
         except BrokenExecutor:

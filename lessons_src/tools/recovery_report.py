@@ -58,10 +58,14 @@ class Failure:
         item = f"item {self.index} ({reprlib.repr(self.item)})"
         if not isinstance(self.error, WorkerDied | ItemTimeoutError):
             return f"{item}: {_in_words(self.error)}"
-        code = f"exit code {self.exit_code}"
-        end = f"{self.signal} ({code})" if self.signal else code
-        tries = "1 try" if self.tries == 1 else f"{self.tries} tries"
-        return f"{item}: {self.error}, process {self.pid}, {end}, {tries}"
+        end = None if self.exit_code is None else f"exit code {self.exit_code}"
+        words = [
+            str(self.error),
+            self.pid and f"process {self.pid}",
+            f"{self.signal} ({end})" if self.signal else end,
+            "1 try" if self.tries == 1 else f"{self.tries} tries",
+        ]
+        return f"{item}: " + ", ".join(word for word in words if word)
 
 
 class WorkerDied(Exception):

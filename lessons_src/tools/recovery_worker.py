@@ -28,8 +28,11 @@ PARENT_LOOK_SECONDS = 0.5
 class Call(NamedTuple):
     """One chunk on its way to a worker.
 
-    `worker` and `items` are packed unless `dumps` is None, as it is for threads.
+    `worker` and `items` are packed unless `dumps` is None, as it is for threads. The
+    `number` makes each call another one: Dask would not run an equal one again.
     """
+
+    number: int
 
     worker: Any
     items: Any
@@ -163,8 +166,10 @@ def stay_with_parent() -> None:
     """Leave Ctrl-C to the parent, and end this process when the parent is gone."""
     with contextlib.suppress(ValueError):  # not the main thread: Dask's
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if parent_process() is not None:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+    # loky's workers have a parent without a handle, and a watch of their own
+    with contextlib.suppress(ValueError):
+        if parent_process() is not None and parent_process().is_alive():
+            threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
