@@ -1,0 +1,1 @@
+"""What the benchmarks of the runner share; the scripts are one folder up."""
