@@ -1,0 +1,280 @@
+"""Lesson 10, Futures: weather stations that answer, refuse, or keep us waiting.
+
+the notebook   submit(worker, task) -> future ... future.result() -> answer, or error
+the pool       one queue -> worker 1, worker 2: threads, processes, sub-interpreters
+"""
+
+import json
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import NamedTuple, TypeVar
+
+from tenacity import (
+    retry,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
+
+from lessons_src.tools.naps import Nap
+from lessons_src.tools.recorded import live_or_recorded
+from lessons_src.tools.timeline import Span, clock, span, workers
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Way = Callable[[Executor, Callable[[str], str], list[str]], Iterable[str]]
+Engine = Callable[[], Executor]
+
+DEGREES = {"bay": 15, "cape": 20, "dune": 30, "fell": 5}
+ROUND = ["bay", "slow", "cape", "dune"]
+LIMIT_SECONDS, PATIENCE_SECONDS, POLL_SECONDS = 60, 1, 0.005
+# What hangs here is seen by all who share the memory of this module
+BOARD: list[str] = []
+SUB_INTERPRETERS = "sub-interpreters"
+
+
+class Reading(NamedTuple):
+    """The degrees of a station, and the try that brought them."""
+
+    station: str
+    degrees: int
+    tries: int
+
+
+class Arrivals(NamedTuple):
+    """How many answers the notebook held while "slow" was asked, and who ran when."""
+
+    in_hand: int
+    spans: list[Span]
+
+
+class EngineRun(NamedTuple):
+    """What one engine did: its facts as text, and who ran when."""
+
+    report: str
+    spans: list[Span]
+
+
+def make_calls(stations: Mapping[str, float], unit: float) -> list[Nap]:
+    """Make a call to each of `stations`: a nap of so many `unit` seconds.
+
+    >>> make_calls({"bay": 2, "cape": 1}, 0.5)
+    [Nap(name='bay', seconds=1.0), Nap(name='cape', seconds=0.5)]
+    """
+    return [Nap(station, length * unit) for station, length in stations.items()]
+
+
+def temperature(station: str, unit: str = "C") -> int:
+    """Return the degrees at `station`, in Celsius or in Fahrenheit.
+
+    >>> temperature("bay"), temperature("bay", "F")
+    (15, 59)
+    >>> temperature("atlantis")
+    Traceback (most recent call last):
+    ValueError: no station 'atlantis'
+    """
+    if station not in DEGREES:
+        raise ValueError(f"no station {station!r}")
+    degrees = DEGREES[station]
+    return degrees if unit == "C" else degrees * 9 // 5 + 32
+
+
+class Hold:
+    """A task for threads that stays open until `let_go`; it notes that it has `begun`.
+
+    >>> hold = Hold()
+    >>> hold.let_go()
+    >>> hold()
+    'done'
+    """
+
+    def __init__(self) -> None:
+        self.begun, self._over = Event(), Event()
+
+    def __call__(self) -> str:
+        """Note the beginning, and wait for `let_go`."""
+        self.begun.set()
+        return "done" if self._over.wait(LIMIT_SECONDS) else "gave up"
+
+    def let_go(self) -> None:
+        """Let the task end."""
+        self._over.set()
+
+
+class _Round:
+    """Four stations; "slow" answers when the notebook holds what the others said.
+
+    Where it never does, "slow" is silent for `PATIENCE_SECONDS` after the others.
+    """
+
+    def __init__(self, nap_seconds: float) -> None:
+        self.nap_seconds = nap_seconds
+        self.answered: list[Span] = []
+        self.received: list[Span] = []
+        self.in_hand = 0
+        self._others_answered, self._others_received = Event(), Event()
+
+    def ask(self, station: str) -> str:
+        start = clock()
+        time.sleep(self.nap_seconds)
+        if station == "slow":
+            self._others_answered.wait(LIMIT_SECONDS)
+            self._others_received.wait(PATIENCE_SECONDS)
+            self.in_hand = len(self.received)
+        self.answered.append(span(station, start))
+        if len(self.answered) == len(ROUND) - 1:
+            self._others_answered.set()
+        return station
+
+    def receive(self, answers: Iterable[str]) -> None:
+        start = clock()
+        for station in answers:
+            self.received.append(span(station, start, "waiting"))
+            if len(self.received) == len(ROUND) - 1:
+                self._others_received.set()
+            start = clock()
+
+
+def ask_round(way: Way, nap_seconds: float) -> Arrivals:
+    """Ask the stations of `ROUND`, in two threads, and take the answers by `way`."""
+    stations = _Round(nap_seconds)
+    with ThreadPoolExecutor(2) as pool:
+        stations.receive(way(pool, stations.ask, ROUND))
+    return Arrivals(stations.in_hand, stations.received + stations.answered)
+
+
+def counted(items: Iterable[Item], drawn: list[Item]) -> Iterator[Item]:
+    """Hand on `items`, and note in `drawn` which have been asked for."""
+    for item in items:
+        drawn.append(item)
+        yield item
+
+
+def map_in_window(
+    pool: Executor, worker: Callable[[Item], Answer], tasks: Iterable[Item], size: int
+) -> Iterator[Answer]:
+    """Yield the answers in order, with at most `size` tasks handed in at once.
+
+    From Python 3.14 on, `pool.map(worker, tasks, buffersize=size)` does the same.
+    """
+    tasks = iter(tasks)
+    window = deque(pool.submit(worker, task) for task in islice(tasks, size))
+    while window:
+        window.extend(pool.submit(worker, task) for task in islice(tasks, 1))
+        yield window.popleft().result()
+
+
+class Line:
+    """A line to `station` that is busy for the first `busy` tries."""
+
+    def __init__(self, station: str, busy: int = 0) -> None:
+        self.station, self.busy, self.tries = station, busy, 0
+
+    def ask(self) -> Reading:
+        """Return a reading, or raise an error that says which try this was.
+
+        Raises
+        ------
+        ConnectionError
+            If the line is busy: another try may help.
+        ValueError
+            If there is no such station: no other try will help.
+        """
+        self.tries += 1
+        if self.tries <= self.busy:
+            raise ConnectionError(f"try {self.tries}: {self.station} is busy")
+        if self.station not in DEGREES:
+            raise ValueError(f"try {self.tries}: no station {self.station!r}")
+        return Reading(self.station, DEGREES[self.station], self.tries)
+
+
+@retry(
+    retry=retry_if_exception_type(ConnectionError),
+    stop=stop_after_attempt(4),
+    wait=wait_exponential(multiplier=0.01),
+    reraise=True,
+)
+def ask_patiently(line: Line) -> Reading:
+    """Ask `line`; while it is busy, pause 0.01 s, then twice as long, up to 4 tries."""
+    return line.ask()
+
+
+class Meeting(NamedTuple):
+    """Where `size` workers of any engine wait for each other, by files in `folder`."""
+
+    folder: str
+    size: int
+
+    def attend(self, name: str) -> None:
+        """Come in as `name`, and wait until `size` have come."""
+        room = Path(self.folder)
+        room.joinpath(name).touch()
+        give_up = clock() + LIMIT_SECONDS
+        while len(list(room.iterdir())) < self.size and clock() < give_up:
+            time.sleep(POLL_SECONDS)
+
+
+def ask_in_company(meeting: Meeting, call: Nap) -> Span:
+    """Make `call` while another worker makes one too, and note it on the board."""
+    start = clock()
+    BOARD.append(call.name)
+    meeting.attend(call.name)
+    time.sleep(call.seconds)
+    return span(call.name, start)
+
+
+def work_through(
+    pool: Executor, worker: Callable[[Nap], Span], calls: Iterable[Nap]
+) -> list[Span]:
+    """Run `worker` on all `calls`, whatever the engine of `pool`."""
+    futures = [pool.submit(worker, call) for call in calls]
+    return [future.result(LIMIT_SECONDS) for future in futures]
+
+
+def run_engine(name: str, engine: Engine, calls: list[Nap]) -> EngineRun:
+    """Work through `calls` with two workers of `engine`, and say where they live."""
+    BOARD.clear()
+    start = clock()
+    with TemporaryDirectory() as folder, engine() as pool:
+        spans = work_through(pool, partial(ask_in_company, Meeting(folder, 2)), calls)
+    here = {each.process for each in spans} == {os.getpid()}
+    report = (
+        f"{name:16} {len(workers(spans))} workers;"
+        f" in our process: {here!s:5}; share our memory: {bool(BOARD)}"
+    )
+    return EngineRun(report, [span("all", start, "waiting"), *spans])
+
+
+def run_sub_interpreters(calls: list[Nap]) -> EngineRun:
+    """Run `calls` in two sub-interpreters; before Python 3.14, show a recorded run."""
+
+    def run() -> str:
+        from concurrent.futures import InterpreterPoolExecutor
+
+        engine = partial(InterpreterPoolExecutor, 2)
+        report, spans = run_engine(SUB_INTERPRETERS, engine, calls)
+        return f"{report}\n{json.dumps(spans)}"
+
+    live = sys.version_info >= (3, 14)
+    text = live_or_recorded("futures_sub_interpreters", run, live)
+    report, _, spans = text.rstrip().rpartition("\n")
+    return EngineRun(report, [Span(*fields) for fields in json.loads(spans)])
+
+
+def lane_names(runs: Mapping[str, EngineRun]) -> dict[tuple[int, int], str]:
+    """Name the workers of `runs` after their engine, and who waits "notebook"."""
+    names = {}
+    for engine, run in runs.items():
+        at_work = workers(each for each in run.spans if each.kind == "working")
+        names |= {worker: f"{engine} {n}" for n, worker in enumerate(at_work, 1)}
+        names[run.spans[0].worker] = "notebook"
+    return names
