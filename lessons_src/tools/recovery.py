@@ -33,12 +33,12 @@ import pickle
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from heapq import heappop, heappush
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lessons_src.tools.recovery_engine import Engine, processes
 from lessons_src.tools.recovery_journal import Journal, JournalError
@@ -156,7 +156,7 @@ def stream(
     journal: str | Path | None = None,
     progress: bool | Callable[..., Any] = False,
     ordered: bool = False,
-) -> Iterator[tuple[int, Any]]:
+) -> "Stream":
     """Yield the number of each item and its result, or its `Failure`, as they come.
 
     The arguments are those of `run`. It holds no more than its window, so `items` may
@@ -182,18 +182,46 @@ def stream(
     loop = _loop(
         worker, items, report, executor, chunk_size, tries, timeout, journal, False
     )
-    return _streamed(loop, progress, ordered)
+    return Stream(_streamed(loop, progress, ordered))
+
+
+class Stream:
+    """What `stream` returns: an iterator that can be closed, by `with` too.
+
+    A `for` loop over it runs through no code of ours for an item.
+    """
+
+    def __init__(
+        self, chunks: Generator[Iterable[tuple[int, Any]], None, None]
+    ) -> None:
+        self._chunks = chunks
+        self._pairs = chain.from_iterable(chunks)
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        return self._pairs
+
+    def __next__(self) -> tuple[int, Any]:
+        return next(self._pairs)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._chunks.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def _streamed(
     loop: Loop, progress: bool | Callable[..., Any], ordered: bool
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[Iterable[tuple[int, Any]], None, None]:
     pieces = loop.pieces()
     with contextlib.closing(loop), _bar(progress, loop.report.total) as show:
         for piece in _in_order(pieces, loop) if ordered else pieces:
             show(piece)
-            start, results = piece
-            yield from zip(range(start, start + len(results)), results, strict=True)
+            yield enumerate(piece[1], piece[0])
 
 
 def _in_order(pieces: Iterator[Piece], loop: Loop) -> Iterator[Piece]:

@@ -106,24 +106,21 @@ class Engine:
         self._looking = threading.Lock()
 
     def submit(
-        self,
-        function: Callable[[Any], Any],
-        call: Any,
-        landed: Callable[[Future], object],
+        self, landed: Callable[[Future], object], function: Callable, *args: Any
     ) -> Future:
-        """Have `function(call)` run; `landed` gets the future when it is done."""
-        future = self.pool.submit(function, call)
-        future.add_done_callback(partial(self._note, landed))
+        """Have `function(*args)` run; `landed` gets the future when it is done."""
+        future = self.pool.submit(function, *args)
+        future.add_done_callback(self._note)
+        future.add_done_callback(landed)
         return future
 
-    def _note(self, landed: Callable[[Future], object], future: Future) -> None:
+    def _note(self, future: Future) -> None:
         # The pool reports its death before it ends the workers that are left: the
         # one moment at which only the guilty are dead
         if _is_broken(future):
             with self._looking:
                 if self._dead is None:
                     self._dead = self._look_for_dead()
-        landed(future)
 
     @property
     def dead(self) -> dict[int, int | None]:

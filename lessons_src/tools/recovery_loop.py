@@ -10,7 +10,7 @@ import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from itertools import count, islice
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -26,7 +26,7 @@ from lessons_src.tools.recovery_report import (
     Unfinished,
     WorkerDied,
 )
-from lessons_src.tools.recovery_worker import Answers, Call, Raised, run_chunk
+from lessons_src.tools.recovery_worker import Answers, Raised, Setup, run_chunk
 from lessons_src.tools.spans import Span, clock
 
 # Enough that no worker waits for the parent; few fall when a pool breaks
@@ -69,10 +69,12 @@ class Loop:
         # Threads hand objects over as they are, unless a journal needs them packed
         raw = engine.shares_memory and journal is None
         self._dumps = None if raw else engine.dumps
-        self._worker = worker if raw else engine.dumps(worker)
         self._window = CHUNKS_A_WORKER * engine.workers
         self._marks = None if engine.in_process else Marks(self._window)
         self._slots = list(range(self._window))
+        path = self._marks.path if self._marks else None
+        setup = Setup(worker, self._dumps, path, os.getpid())
+        self._setup = self._dumps(setup) if self._dumps else setup
         self._drawn, self._exhausted = 0, False
         self._calls = count()
         self._again: deque[Chunk] = deque()
@@ -183,21 +185,12 @@ class Loop:
             self._unreadable(chunk, error)
             return
         chunk.slot, chunk.mark, chunk.overdue = self._slots.pop(), Mark(), False
-        path = None
         if self._marks:
             self._marks.clear(chunk.slot)
-            path = self._marks.path
-        call = Call(
-            next(self._calls),
-            self._worker,
-            items,
-            self._dumps,
-            path,
-            chunk.slot,
-            os.getpid(),
-        )
+        each = chunk.alone or bool(self._timeout) or not self._sizes.cheap
+        call = next(self._calls), self._setup, items, chunk.slot, each
         try:
-            future = self._engine.submit(run_chunk, call, self._landed.put)
+            future = self._engine.submit(self._landed.put, run_chunk, *call)
         except BrokenExecutor:
             self._broken = True
             self._slots.append(chunk.slot)
@@ -225,22 +218,25 @@ class Loop:
         if chunk is None:
             # Its pool was given up before
             return
-        if self._marks:
-            chunk.mark = self._marks.read(chunk.slot)
         self._slots.append(chunk.slot)
-        if future.cancelled():
-            self._judge(chunk, {})
-            return
-        error = future.exception()
+        try:
+            error = future.exception()
+        except CancelledError as cancelled:
+            error = cancelled
         if error is None:
             self._stillborn = 0
-            self._answered(chunk, future.result())
-        elif isinstance(error, BrokenExecutor):
+            self._answered(chunk, Answers(*future.result()))
+            return
+        chunk.mark = self._read_mark(chunk)
+        if isinstance(error, BrokenExecutor):
             self._broken = True
             self._fallen.append(chunk)
         else:
             # An engine that loses a chunk and lives on
             self._judge(chunk, {}, error)
+
+    def _read_mark(self, chunk: Chunk) -> Mark:
+        return self._marks.read(chunk.slot) if self._marks else chunk.mark
 
     def _answered(self, chunk: Chunk, answers: Answers) -> None:
         if answers.unreadable:
@@ -332,7 +328,7 @@ class Loop:
         self._engine.give_up()
         self._broken = True
         for chunk in self._flying.values():
-            chunk.mark = self._marks.read(chunk.slot) if self._marks else chunk.mark
+            chunk.mark = self._read_mark(chunk)
             self._slots.append(chunk.slot)
             self._fallen.append(chunk)
         self._flying.clear()

@@ -1,6 +1,6 @@
 """What a worker of `recovery` does with one chunk: run each item, lose none.
 
-    Call -> run_chunk: mark the item, run it, catch what it raises -> Answers
+    set-up, items -> run_chunk: mark the item, run it, catch what it raises -> Answers
 
 Answers travel as bytes that are known to load again, so that no item can break the
 pool by what it returns or raises. Only a worker that dies is beyond this module;
@@ -13,7 +13,7 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from functools import lru_cache
 from multiprocessing import parent_process
 from pathlib import Path
@@ -25,20 +25,15 @@ from lessons_src.tools.spans import clock, this_thread
 PARENT_LOOK_SECONDS = 0.5
 
 
-class Call(NamedTuple):
-    """One chunk on its way to a worker.
+class Setup(NamedTuple):
+    """What all chunks of a run share; it is packed once, and unpacked once a worker.
 
-    `worker` and `items` are packed unless `dumps` is None, as it is for threads. The
-    `number` makes each call another one: Dask would not run an equal one again.
+    `dumps` is None for threads: nothing is packed for them.
     """
 
-    number: int
-
-    worker: Any
-    items: Any
+    worker: Callable[[Any], Any]
     dumps: Callable[[Any], bytes] | None
     marks: str | None
-    slot: int
     parent: int
 
 
@@ -67,47 +62,78 @@ class Answers(NamedTuple):
     unreadable: str = ""
 
 
-def run_chunk(call: Call) -> Answers:
-    """Run the items of `call`, one after the other, in this process or thread."""
+def run_chunk(
+    number: int, setup: Any, items: Any, slot: int, each: bool
+) -> tuple[Any, ...]:
+    """Run `items`, one after the other, in this process or thread.
+
+    Parameters
+    ----------
+    number
+        Of the call: Dask would not run an equal call again.
+    setup, items
+        A `Setup` and a list, or both packed.
+    slot
+        Where to mark that the chunk is at work.
+    each
+        Whether to mark each item too.
+
+    Returns
+    -------
+        `Answers`, as a plain tuple, which travels at half the cost.
+    """
     start = clock()
-    mark = begin_mark(call.marks, call.slot)
-    if os.getpid() != call.parent:
-        _orphaned_files.add(call.marks)
-        stay_with_parent()
-    unreadable = "worker"
     try:
-        worker = _loaded(call.worker) if call.dumps else call.worker
-        unreadable = "items"
-        items = pickle.loads(call.items) if call.dumps else call.items
+        if isinstance(setup, bytes):
+            setup = _set_up(setup)
     except BaseException as error:
-        results, raised = None, [_raised(0, error, call.dumps)]
-    else:
-        unreadable = ""
-        results, raised = _run(worker, items, mark, call.dumps)
-        mark[POSITION] = BETWEEN_ITEMS
-        if call.dumps:
-            results = _packed(results, raised, call.dumps)
-    who = os.getpid(), this_thread()
-    return Answers(results, raised, *who, start, clock(), unreadable)
+        raised = [_raised(0, error, pickle.dumps)]
+        return None, raised, *_who(), start, clock(), "worker"
+    mark = begin_mark(setup.marks, slot)
+    try:
+        if setup.dumps:
+            items = pickle.loads(items)
+    except BaseException as error:
+        raised = [_raised(0, error, setup.dumps)]
+        return None, raised, *_who(), start, clock(), "items"
+    results, raised = _run(setup, _marked(items, mark) if each else items)
+    mark[POSITION] = BETWEEN_ITEMS
+    packed = _packed(results, raised, setup.dumps) if setup.dumps else results
+    return packed, raised, *_who(), start, clock(), ""
 
 
-def _run(
-    worker: Callable[[Any], Any],
-    items: list[Any],
-    mark: MutableSequence[int],
-    dumps: Callable[[Any], bytes] | None,
-) -> tuple[list[Any], list[Raised]]:
+# A run has one set-up, and a worker may serve two runs at once
+@lru_cache(maxsize=2)
+def _set_up(packed: bytes) -> Setup:
+    setup = pickle.loads(packed)
+    if os.getpid() != setup.parent:
+        _orphaned_files.add(setup.marks)
+        stay_with_parent()
+    return setup
+
+
+def _who() -> tuple[int, int]:
+    return os.getpid(), this_thread()
+
+
+def _run(setup: Setup, items: Iterable[Any]) -> tuple[list[Any], list[Raised]]:
+    worker = setup.worker
     results: list[Any] = []
     raised: list[Raised] = []
-    for position, item in enumerate(items):
-        mark[POSITION] = position
+    for item in items:
         try:
             results.append(worker(item))
         # sys.exit() too: it costs the item, not the run
         except BaseException as error:
+            raised.append(_raised(len(results), error, setup.dumps))
             results.append(None)
-            raised.append(_raised(position, error, dumps))
     return results, raised
+
+
+def _marked(items: list[Any], mark: MutableSequence[int]) -> Iterator[Any]:
+    """Yield `items`, each after its position stands in `mark`."""
+    for mark[POSITION], item in enumerate(items):
+        yield item
 
 
 def _packed(
@@ -140,12 +166,6 @@ def _raised(
         words = "".join(traceback.format_exception_only(error)).strip()
         packed = pickle.dumps(RuntimeError(words))
     return Raised(position, packed, trace)
-
-
-# A worker is the same in each chunk, and may carry much
-@lru_cache(maxsize=1)
-def _loaded(packed: bytes) -> Callable[[Any], Any]:
-    return pickle.loads(packed)
 
 
 # What the parent would remove, if it lived
