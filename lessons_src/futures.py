@@ -10,9 +10,17 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
 from functools import partial
 from itertools import islice
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -40,6 +48,11 @@ LIMIT_SECONDS, PATIENCE_SECONDS, POLL_SECONDS = 60, 1, 0.005
 # What hangs here is seen by all who share the memory of this module
 BOARD: list[str] = []
 SUB_INTERPRETERS = "sub-interpreters"
+ONE_OF = {
+    "threads": "thread",
+    "processes": "process",
+    SUB_INTERPRETERS: "sub-interpreter",
+}
 
 
 class Reading(NamedTuple):
@@ -48,13 +61,6 @@ class Reading(NamedTuple):
     station: str
     degrees: int
     tries: int
-
-
-class Arrivals(NamedTuple):
-    """How many answers the notebook held while "slow" was asked, and who ran when."""
-
-    in_hand: int
-    spans: list[Span]
 
 
 class EngineRun(NamedTuple):
@@ -135,21 +141,57 @@ class _Round:
             self._others_answered.set()
         return station
 
-    def receive(self, answers: Iterable[str]) -> None:
+    def receive(self, way: Way, pool: Executor) -> None:
         start = clock()
-        for station in answers:
+        for station in way(pool, self.ask, ROUND):
             self.received.append(span(station, start, "waiting"))
             if len(self.received) == len(ROUND) - 1:
                 self._others_received.set()
             start = clock()
 
 
-def ask_round(way: Way, nap_seconds: float) -> Arrivals:
-    """Ask the stations of `ROUND`, in two threads, and take the answers by `way`."""
-    stations = _Round(nap_seconds)
-    with ThreadPoolExecutor(2) as pool:
-        stations.receive(way(pool, stations.ask, ROUND))
-    return Arrivals(stations.in_hand, stations.received + stations.answered)
+def as_they_come(
+    pool: Executor, worker: Callable[[Item], Answer], tasks: Iterable[Item]
+) -> Iterator[Answer]:
+    """Yield each answer as soon as it is there."""
+    futures = [pool.submit(worker, task) for task in tasks]
+    return (future.result() for future in as_completed(futures))
+
+
+def all_at_the_end(
+    pool: Executor, worker: Callable[[Item], Answer], tasks: Iterable[Item]
+) -> Iterator[Answer]:
+    """Yield the answers, in no order, when all of them are there."""
+    futures = [pool.submit(worker, task) for task in tasks]
+    return (future.result() for future in wait(futures).done)
+
+
+def ask_rounds(nap_seconds: float) -> dict[str, list[Span]]:
+    """Ask a rigged round by `map`, by `as_completed`, by `wait`; say who ran when.
+
+    The titles say how many answers the notebook held when "slow" answered.
+    """
+    ways = {"map": ThreadPoolExecutor.map, "as_completed": as_they_come}
+    runs = {}
+    for name, way in (ways | {"wait": all_at_the_end}).items():
+        stations = _Round(nap_seconds)
+        with ThreadPoolExecutor(2) as pool:
+            stations.receive(way, pool)
+        title = f"{name}: {stations.in_hand} of 3 in hand when the slow one answers"
+        runs[title] = stations.received + stations.answered
+    return runs
+
+
+def gather(futures: Mapping[Future, Item]) -> tuple[dict, dict]:
+    """Wait for `futures`; return the answers and the errors by task, in two dicts."""
+    answers, errors = {}, {}
+    for future in as_completed(futures):
+        task, error = futures[future], future.exception()
+        if error:
+            errors[task] = error
+        else:
+            answers[task] = future.result()
+    return answers, errors
 
 
 def counted(items: Iterable[Item], drawn: list[Item]) -> Iterator[Item]:
@@ -162,15 +204,21 @@ def counted(items: Iterable[Item], drawn: list[Item]) -> Iterator[Item]:
 def map_in_window(
     pool: Executor, worker: Callable[[Item], Answer], tasks: Iterable[Item], size: int
 ) -> Iterator[Answer]:
-    """Yield the answers in order, with at most `size` tasks handed in at once.
-
-    From Python 3.14 on, `pool.map(worker, tasks, buffersize=size)` does the same.
-    """
+    """Yield the answers in order; at most `size` tasks are ahead of them."""
     tasks = iter(tasks)
     window = deque(pool.submit(worker, task) for task in islice(tasks, size))
     while window:
         window.extend(pool.submit(worker, task) for task in islice(tasks, 1))
         yield window.popleft().result()
+
+
+def map_ahead(
+    pool: Executor, worker: Callable[[Item], Answer], tasks: Iterable[Item], size: int
+) -> Iterator[Answer]:
+    """Do as `map_in_window` does, by Python's own means where it has them."""
+    if sys.version_info >= (3, 14):
+        return pool.map(worker, tasks, buffersize=size)
+    return map_in_window(pool, worker, tasks, size)
 
 
 class Line:
@@ -195,6 +243,12 @@ class Line:
         if self.station not in DEGREES:
             raise ValueError(f"try {self.tries}: no station {self.station!r}")
         return Reading(self.station, DEGREES[self.station], self.tries)
+
+
+def make_lines() -> list[Line]:
+    """Make four lines: one free, one busy twice, one to nowhere, one busy for ever."""
+    busy = {"bay": 0, "cape": 2, "atlantis": 0, "dune": 99}
+    return [Line(station, tries) for station, tries in busy.items()]
 
 
 @retry(
@@ -240,18 +294,28 @@ def work_through(
     return [future.result(LIMIT_SECONDS) for future in futures]
 
 
+def make_engines(context: BaseContext) -> dict[str, Engine]:
+    """Give what opens two workers of each engine that every Python has."""
+    return {
+        "threads": partial(ThreadPoolExecutor, 2),
+        "processes": partial(ProcessPoolExecutor, 2, context),
+    }
+
+
 def run_engine(name: str, engine: Engine, calls: list[Nap]) -> EngineRun:
     """Work through `calls` with two workers of `engine`, and say where they live."""
     BOARD.clear()
     start = clock()
     with TemporaryDirectory() as folder, engine() as pool:
         spans = work_through(pool, partial(ask_in_company, Meeting(folder, 2)), calls)
+        waited = span("all", start, "waiting")
     here = {each.process for each in spans} == {os.getpid()}
     report = (
-        f"{name:16} {len(workers(spans))} workers;"
-        f" in our process: {here!s:5}; share our memory: {bool(BOARD)}"
+        f"{name:17}{len(workers(spans))} workers in"
+        f" {'our process' if here else 'other processes'}, with"
+        f" {'our' if BOARD else 'their own'} memory"
     )
-    return EngineRun(report, [span("all", start, "waiting"), *spans])
+    return EngineRun(report, [waited, *spans])
 
 
 def run_sub_interpreters(calls: list[Nap]) -> EngineRun:
@@ -275,6 +339,7 @@ def lane_names(runs: Mapping[str, EngineRun]) -> dict[tuple[int, int], str]:
     names = {}
     for engine, run in runs.items():
         at_work = workers(each for each in run.spans if each.kind == "working")
-        names |= {worker: f"{engine} {n}" for n, worker in enumerate(at_work, 1)}
+        one = ONE_OF[engine]
+        names |= {worker: f"{one} {n}" for n, worker in enumerate(at_work, 1)}
         names[run.spans[0].worker] = "notebook"
     return names
