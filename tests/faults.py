@@ -1,23 +1,25 @@
 """Workers that go wrong in each way that a pool can meet, for the tests of recovery."""
 
 import os
-import signal
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 GUILTY = 17
 COUNT = 40
 
 
 class Item(NamedTuple):
-    """A number, what goes wrong with it, and a folder that notes who ran it."""
+    """A number, what goes wrong with it, a folder that notes who ran it, a pause."""
 
     number: int
     fault: str = ""
     folder: str = ""
+    pause: float = 0
 
 
 class Unpicklable(Exception):
@@ -48,16 +50,28 @@ def refuse(what):
     raise ValueError(f"this {what} does not load")
 
 
+def items_with(fault, folder="", count=COUNT, guilty=GUILTY):
+    """Return `count` items, of which the `guilty` one has the fault."""
+    items = [Item(number, folder=str(folder)) for number in range(count)]
+    broken = {"unpicklable item": threading.Lock, "unloadable item": UnloadableItem}
+    guilt = broken.get(fault, lambda: items[guilty]._replace(fault=fault))
+    items[guilty] = guilt()
+    return items
+
+
 def square(item):
     """Note who runs `item`, do what is wrong with it, return the square."""
     if item.folder:
         note(item)
-    return FAULTS.get(item.fault, lambda: item.number**2)()
+    if item.pause:
+        time.sleep(item.pause)
+    return FAULTS[item.fault]() if item.fault else item.number**2
 
 
 def note(item):
-    with Path(item.folder, f"{item.number}").open("a") as file:
-        file.write(f"{os.getpid()}\n")
+    # One unbuffered write: a worker that dies next has said it
+    with Path(item.folder, f"{item.number}").open("ab", buffering=0) as file:
+        file.write(b"%d\n" % os.getpid())
 
 
 def runs(folder):
@@ -72,8 +86,8 @@ def raise_value_error():
     raise ValueError("bad item")
 
 
-def end_by_signal(number):
-    os.kill(os.getpid(), number)
+def end_itself():
+    psutil.Process().kill()
     time.sleep(60)
 
 
@@ -102,7 +116,7 @@ FAULTS = {
     "raise": raise_value_error,
     "sys.exit": lambda: sys.exit(3),
     "os._exit": lambda: os._exit(7),
-    "SIGKILL": lambda: end_by_signal(signal.SIGKILL),
+    "SIGKILL": end_itself,
     "segfault": crash,
     "hang": lambda: time.sleep(60),
     "memory": take_too_much_memory,
