@@ -1,10 +1,13 @@
 import os
 import pickle
+import re
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import pairwise
 from multiprocessing import get_all_start_methods
+from pathlib import Path
 from queue import Empty
 from tempfile import TemporaryFile
 
@@ -27,6 +30,7 @@ from lessons_src.spawn_and_windows import (
     write_letter,
 )
 from lessons_src.tools.leash import run_cell, run_code
+from lessons_src.tools.machine import this_machine
 from lessons_src.tools.programs import program, report, run_programs
 from lessons_src.tools.recorded import transcript
 from lessons_src.tools.timeline import order
@@ -82,6 +86,17 @@ def sleep_on(queue):
 
 def put_none(queue):
     queue.put(None)
+
+
+def test_the_default_start_method_is_the_one_in_the_table_of_the_lesson():
+    system = this_machine().system
+    if system == "Linux":
+        new = sys.version_info >= (3, 14)
+        system += ", from Python 3.14" if new else ", up to Python 3.13"
+    lesson = Path(__file__).parents[1] / "notebooks/02_spawn_and_windows.ipynb"
+    named = re.search(rf"\| {system} \| `(\w+)`", lesson.read_text("utf-8"))
+    code = "import multiprocessing; print(multiprocessing.get_start_method())"
+    assert run_code(code, LIMIT).output == f"{named[1]}\n"
 
 
 def test_a_child_says_what_the_parent_says(context):
