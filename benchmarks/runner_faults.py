@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rig import faulty, trial
-from rig.measure import Goal, environment, installed, machine_line, print_table
+from rig.measure import Goal, at_most, environment, installed, machine_line, print_table
 
 from lessons_src.tools.leash import run_module
 
@@ -83,7 +83,7 @@ class Trial(NamedTuple):
         words = [f"{len(self.lost)} ({len(self.wasted)})"] if self.lost else []
         words += ["hangs"] if self.hung else []
         words += [] if self.named or self.lost else ["not named"]
-        return " ".join(words) or "twice"
+        return ", ".join(words) or "twice"
 
     def reruns(self) -> int:
         """Count how often innocent items ran again."""
@@ -227,41 +227,25 @@ def totals(trials: list[Trial]) -> list[str]:
     return [f"{lost} ({wasted})", f"{sum(each.hung for each in trials)}"]
 
 
-def goals(own: list[Trial]) -> Iterator[Goal]:
+def goals(own: list[Trial]) -> list[Goal]:
     """Judge the runner."""
     faults = [each for each in own if each.fault]
     killed = [each for each in own if each.killed]
-    survivable = [each for each in faults if each.fault not in DEADLY]
-    survived = sum(each.survived for each in killed)
-    yield Goal(
-        "R1 kills from outside survived, nothing lost or doubled",
-        f"{len(killed)}",
-        f"{survived}",
-        survived == len(killed) > 0,
-    )
-    survived = sum(each.survived for each in faults)
-    yield Goal(
-        "R3 faults survived, the guilty item named",
-        f"{len(faults)}",
-        f"{survived}",
-        survived == len(faults) > 0,
-    )
-    yield none_over(
-        "R5 reruns of innocent items after faults that do not kill",
-        0,
-        [each.reruns() for each in survivable],
-    )
-    yield none_over(
-        "R9 runs of the guilty item",
-        TRIES,
-        [each.started[faulty.GUILTY] for each in faults],
-    )
+    mild = [each for each in faults if each.fault not in DEADLY]
+    reruns = max(each.reruns() for each in mild)
+    runs = max(each.started[faulty.GUILTY] for each in faults)
+    return [
+        all_survived("R1 kills from outside survived, nothing lost or doubled", killed),
+        all_survived("R3 faults survived, the guilty item named", faults),
+        at_most("R5 reruns of innocents by faults that do not kill", 0, reruns),
+        at_most("R9 runs of the guilty item", TRIES, runs),
+    ]
 
 
-def none_over(goal: str, limit: int, counts: list[int]) -> Goal:
-    """Return the row of a goal of which no trial may count more than `limit`."""
-    worst = max(counts, default=0)
-    return Goal(goal, f"<= {limit}", f"{worst}", worst <= limit)
+def all_survived(goal: str, trials: list[Trial]) -> Goal:
+    """Return the row of a goal for which every one of `trials` counts."""
+    survived = sum(each.survived for each in trials)
+    return Goal(goal, f"{len(trials)}", f"{survived}", survived == len(trials))
 
 
 if __name__ == "__main__":

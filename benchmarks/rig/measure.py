@@ -5,7 +5,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any, NamedTuple
 
 from lessons_src.tools.leash import run_module
@@ -14,6 +14,23 @@ from rig import peers
 
 FOLDER = Path(__file__).resolve().parent.parent
 INSTALL = "pip install -r benchmarks/requirements.txt"
+
+
+class Ratio(NamedTuple):
+    """Ratios of pairs: their median, and between what the middle half lies."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, ratios: Sequence[float]) -> "Ratio":
+        """Sum up `ratios`, of which there may be a single one."""
+        low, middle, high = quantiles([*ratios] * 2, n=4, method="inclusive")
+        return cls(middle, low, high)
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
 class Goal(NamedTuple):
@@ -28,6 +45,28 @@ class Goal(NamedTuple):
         """Return the row as it is printed."""
         met = {True: "yes", False: "**no**", None: "not measured"}[self.met]
         return self.goal, self.target, self.value, met
+
+
+def at_most(goal: str, limit: float, value: float | Ratio | None) -> Goal:
+    """Return the row of a goal whose value must not exceed `limit`."""
+    if value is None:
+        return Goal(goal, f"<= {limit:,}", "-", None)
+    number = value.median if isinstance(value, Ratio) else value
+    return Goal(goal, f"<= {limit:,}", shown(value), number <= limit)
+
+
+def at_least(goal: str, limit: float, value: Ratio | None) -> Goal:
+    """Return the row of a goal whose ratio must not fall below `limit`."""
+    if value is None:
+        return Goal(goal, f">= {limit:,}", "-", None)
+    return Goal(goal, f">= {limit:,}", shown(value), value.median >= limit)
+
+
+def shown(value: float | Ratio) -> str:
+    """Return `value` as tables show it."""
+    if isinstance(value, Ratio):
+        return str(value)
+    return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
 
 
 def machine_line() -> str:
@@ -71,19 +110,19 @@ def in_child(module: str, *arguments: object, limit: float = 120) -> Any:
 
 
 def paired(
-    measure: Callable[[str], float], name: str, reference: str, rounds: int
-) -> tuple[float, float]:
-    """Measure `reference` and `name` in turn; return median value and median ratio.
+    measure: Callable[[Any], float], name: Any, reference: Any, rounds: int
+) -> tuple[float, Ratio]:
+    """Measure `reference` and `name` in turn; return median value and ratio.
 
     What else runs on the machine changes slowly against one pair, and falls out of
     the ratio.
     """
-    pairs = []
+    values, ratios = [], []
     for _ in range(rounds):
         below = measure(reference)
-        pairs.append((value := measure(name), value / below))
-    values, ratios = zip(*pairs, strict=True)
-    return median(values), median(ratios)
+        values.append(measure(name))
+        ratios.append(values[-1] / below)
+    return median(values), Ratio.of(ratios)
 
 
 def print_table(

@@ -48,6 +48,9 @@ def warm(results_of: Results) -> Results:
 
 def recovery(**options: Any) -> Opened:
     """Run `recovery.stream`; `options` are handed to it."""
+    # That of the bar, as all imports, comes before the clock
+    import tqdm.auto  # noqa: F401
+
     from lessons_src.tools.recovery import stream
 
     with ProcessPoolExecutor(WORKERS) as pool:

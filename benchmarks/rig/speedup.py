@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 from rig import meter, peers, work
@@ -20,12 +19,11 @@ TASKS = {"short": work.short, "long": work.long}
 
 
 def main() -> None:
-    """Print the medians over all rounds: milliseconds, share and ratio of CPU."""
+    """Print for each round: milliseconds an item, share, and ratio of CPU."""
     engine, task = sys.argv[1:3]
     items, rounds = int(sys.argv[3]), int(sys.argv[4])
     turns = [turn(engine, TASKS[task], items) for _ in range(rounds)]
-    columns = zip(*turns, strict=True)
-    print(json.dumps([median(column) for column in columns]))
+    print(json.dumps(turns))
 
 
 def turn(
