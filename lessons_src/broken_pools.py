@@ -1,0 +1,458 @@
+"""Lesson 11, Broken pools: what ends a worker, and what is lost with it.
+
+    the notebook         the pool
+    tasks   -----------> worker: answer, answer, *dies*
+    BrokenProcessPool <- the executor ends the other workers as well
+    nothing, ever     <- a multiprocessing.Pool starts a new worker, and forgets
+
+The programs that break pools on a leash are in the folder `listings`, their names
+begin with `broken_pools_`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_all_start_methods
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lessons_src.tools.recorded import RECORDED_LINE, live_or_recorded, transcript
+from lessons_src.tools.timeline import Recorder, Span
+
+# A spawned child imports this module: what only the parent needs is imported in
+# the function that needs it
+if TYPE_CHECKING:
+    from lessons_src.tools.leash import Outcome
+
+PARCELS = ["apples", "books", "bomb", "cups", "dates", "eggs"]
+# In the story of one pool they are being opened when the bomb goes off
+BUSY = ("books", "cups")
+NAP_SECONDS = 0.1
+LONG_SECONDS = 60
+LEASH_SECONDS = 60
+AT_ONCE = 4
+PROGRAMS = [
+    f"broken_pools_{name}"
+    for name in ("guard", "no_guard", "below_guard", "import", "dash_c")
+]
+CELL = "broken_pools_cell"
+ERROR_LINE = re.compile(r"(?:Fatal Python error: |^(?:\w+\.)*(?=\w+Error))(.+?)(?::|$)")
+
+
+class Cause(NamedTuple):
+    """One way to spoil a task: what is called with what, or what goes before it."""
+
+    function: Callable[..., Any]
+    arguments: tuple = ()
+    initializer: Callable[[], None] | None = None
+
+
+class Fate(NamedTuple):
+    """What came of one `Cause`, and of the tasks handed in before and after it.
+
+    Parameters
+    ----------
+    careful
+        The name of the error that `try` and `except` in the worker caught, or "".
+    task, after
+        What `result` gave for the spoilt task, and for the next one.
+    why
+        The error that the `__cause__` of a BrokenProcessPool names, or "".
+    exit_code
+        With which the worker ended that opened the task before, if it did.
+    pool_task, pool_after
+        The answer or the error of the two out of a `multiprocessing.Pool`, or "never".
+    stderr
+        The last line on it that names an error.
+    recorded
+        Whether this system lacks that cause, and the fate is that of a run on Linux.
+    """
+
+    name: str
+    before: str
+    careful: str
+    task: str
+    why: str
+    after: str
+    exit_code: int | None
+    pool_task: str
+    pool_after: str
+    stderr: str = ""
+    recorded: bool = False
+
+    @property
+    def signal(self) -> str:
+        """The name of the signal that ended the worker, or ""."""
+        code = self.exit_code or 0
+        return signal.Signals(-code).name if code < 0 else ""
+
+
+class SlowDown(Exception):
+    """What the client of a server raises, and how it often looks: it must have both."""
+
+    def __init__(self, message: str, *, response: int) -> None:
+        super().__init__(message)
+        self.response = response
+
+
+class Sealed:
+    """Something that can be pickled, and not be unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return break_seal, ()
+
+
+def break_seal() -> None:
+    """Fail, as what a pickle calls may fail in another process."""
+    raise ValueError("nobody can open this")
+
+
+def open_parcel(parcel: str) -> str:
+    """Open `parcel`: the task of this lesson. Some are a surprise.
+
+    >>> open_parcel("apples")
+    'apples unpacked'
+    """
+    if parcel in SURPRISES:
+        return SURPRISES[parcel]()
+    return f"{parcel} unpacked"
+
+
+def open_on_record(recorder: Recorder, parcel: str) -> str:
+    """Open `parcel`, and leave its span in `recorder`."""
+    with recorder.span(parcel):
+        return open_parcel(parcel)
+
+
+def open_slowly(recorder: Recorder, parcel: str) -> str:
+    """Open `parcel` and leave marks; the bomb waits until `BUSY` are at work."""
+    leave_mark(recorder, parcel, "begun")
+    while parcel == "bomb" and not {mark.task for mark in recorder.spans} >= set(BUSY):
+        time.sleep(0.01)
+    time.sleep(LONG_SECONDS if parcel in BUSY else NAP_SECONDS)
+    answer = open_parcel(parcel)
+    leave_mark(recorder, parcel, "done")
+    return answer
+
+
+def leave_mark(recorder: Recorder, parcel: str, kind: str) -> None:
+    """Leave a span without length in `recorder`."""
+    with recorder.span(parcel, kind):
+        pass
+
+
+def story_of(marks: Iterable[Span], stop: float) -> list[Span]:
+    """Make one span of the marks of each parcel; those not done end at `stop`.
+
+    >>> begun = Span(7, 1, "bomb", 2.0, 2.0, "begun")
+    >>> story_of([begun], 3.5)[0].kind, story_of([begun], 3.5)[0].seconds
+    ('died', 1.5)
+    """
+    marks = list(marks)
+    done = {mark.task: mark.start for mark in marks if mark.kind == "done"}
+    story = []
+    for mark in (mark for mark in marks if mark.kind == "begun"):
+        cut = "died" if mark.task == "bomb" else "cut off"
+        kind = "working" if mark.task in done else cut
+        story.append(mark._replace(stop=done.get(mark.task, stop), kind=kind))
+    return story
+
+
+def careful(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `function`; an error is turned into plain data, as the article tries to.
+
+    >>> careful(int, "6"), careful(int, "six")
+    (6, ('caught', 'ValueError'))
+    """
+    try:
+        return function(*arguments)
+    except Exception as error:
+        return "caught", type(error).__name__
+
+
+def ask_server() -> None:
+    """Fail as the client of a busy server does."""
+    raise SlowDown("too many requests", response=429)
+
+
+def fail_with_lock() -> None:
+    """Raise an error that holds a lock, so that it cannot be pickled."""
+    raise ValueError(threading.Lock())
+
+
+def interrupt() -> None:
+    """Raise what Ctrl-C raises."""
+    raise KeyboardInterrupt
+
+
+def dig(depth: int = 0) -> int:
+    """Call itself for ever."""
+    return dig(depth + 1)
+
+
+def dig_in_c() -> bool:
+    """Compare two lists in lists in lists; C code calls itself for it, unlimited."""
+    one: list = []
+    other: list = []
+    for _ in range(400_000):
+        one, other = [one], [other]
+    sys.setrecursionlimit(100_000_000)
+    return one == other
+
+
+def die_of(name: str) -> None:
+    """Send this process the signal `name`."""
+    os.kill(os.getpid(), getattr(signal, name))
+
+
+SURPRISES = {
+    "bomb": partial(os._exit, 7),
+    "rock": partial(int, "rock"),
+    "exit": partial(sys.exit, 3),
+    "sealed box": Sealed,
+    "busy line": ask_server,
+    "glue": partial(time.sleep, LONG_SECONDS),
+}
+CAUSES = {
+    "an error": Cause(int, ("six",)),
+    "asks for too much memory": Cause(bytearray, (sys.maxsize - 99,)),
+    "recursion without end": Cause(dig),
+    "sys.exit(3)": Cause(sys.exit, (3,)),
+    "KeyboardInterrupt": Cause(interrupt),
+    "the task is a lambda": Cause(lambda: "never sent"),
+    "answer cannot be pickled": Cause(threading.Lock),
+    "error cannot be pickled": Cause(fail_with_lock),
+    "answer cannot be unpickled": Cause(Sealed),
+    "error cannot be unpickled": Cause(ask_server),
+    "argument cannot be unpickled": Cause(print, (Sealed(),)),
+    "initializer fails": Cause(open_parcel, ("apples",), break_seal),
+    "os._exit(0)": Cause(os._exit, (0,)),
+}
+# Whether it ends the worker depends on the Python
+DEEP_IN_C = {"recursion in C": Cause(dig_in_c)}
+# Windows has none of these, or shows a window
+POSIX_CAUSES = {
+    "killed, as out of memory": Cause(die_of, ("SIGKILL",)),
+    "terminated": Cause(die_of, ("SIGTERM",)),
+    "crash in C": Cause(die_of, ("SIGSEGV",)),
+    "abort in C++": Cause(os.abort),
+    "CPU time used up": Cause(die_of, ("SIGXCPU",)),
+    "closes all files": Cause(os.closerange, (0, 256)),
+}
+
+
+def try_causes(method: str) -> dict[str, Fate]:
+    """Let each cause spoil an executor and a Pool of the start method `method`.
+
+    Each does so on a leash of its own. Where a system lacks the signals, the fates of
+    a run on Linux stand for them.
+    """
+    if "fork" in get_all_start_methods():
+        return fates_of([*CAUSES, *POSIX_CAUSES], method)
+    lines = transcript("broken_pools_fates").splitlines()
+    recorded = [Fate(*json.loads(line))._replace(recorded=True) for line in lines]
+    return fates_of(CAUSES, method) | {fate.name: fate for fate in recorded}
+
+
+def fates_of(names: Iterable[str], method: str) -> dict[str, Fate]:
+    """Try the causes of `names`, some at a time."""
+    names = list(names)
+    fates = {}
+    for name, run in zip(names, leashed("cause", method, names), strict=True):
+        stderr = last_error(run.errors)
+        fates[name] = Fate(*json.loads(run.output))._replace(stderr=stderr)
+    return fates
+
+
+def leashed(program_name: str, method: str, names: Iterable[str]) -> list[Outcome]:
+    """Run one of our programs for each of `names`, some at a time, on leashes.
+
+    What a worker says when C code ends it is said by `faulthandler`.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from lessons_src.tools.leash import run_code
+    from lessons_src.tools.programs import program
+
+    text = program(f"broken_pools_{program_name}")
+    loud = {"PYTHONFAULTHANDLER": "1"}
+
+    def run(name: str) -> Outcome:
+        return run_code(text, LEASH_SECONDS, method, name, env=loud)
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(run, names))
+
+
+def last_error(text: str) -> str:
+    r"""Return the name of the last error that Python printed in `text`, or "".
+
+    >>> last_error("Traceback ...\nTypeError: 1 missing\n")
+    'TypeError'
+    >>> last_error("Process 12 terminated abruptly with exit code -9")
+    ''
+    """
+    found = [match for line in text.splitlines() if (match := ERROR_LINE.match(line))]
+    return found[-1][1] if found else ""
+
+
+def executor_table(fates: Iterable[Fate]) -> str:
+    """Say what an executor makes of each of `fates`."""
+    rows = {
+        fate: (
+            fate.careful and f"caught {fate.careful}",
+            fate.task,
+            "broken" if fate.after == BrokenProcessPool.__name__ else "works",
+        )
+        for fate in fates
+    }
+    return table(("try/except", "result() raised", "the pool then"), rows)
+
+
+def pool_table(fates: Iterable[Fate]) -> str:
+    """Say what a `multiprocessing.Pool` makes of each of `fates`."""
+    rows = {fate: (fate.pool_task, fate.pool_after) for fate in fates}
+    return table(("get() of the task", "get() of the next task"), rows)
+
+
+def clue_table(fates: Iterable[Fate]) -> str:
+    """Say which clues each of `fates` leaves behind that breaks the executor."""
+    rows = {fate: clues(fate) for fate in fates if fate.exit_code is not None}
+    return table(("__cause__", "exit code", "signal", "stderr"), rows)
+
+
+def clues(fate: Fate) -> tuple[str, str, str, str]:
+    """Return what a broken executor leaves behind to read.
+
+    >>> clues(Fate("?", "", "", "", "", "", -9, "", ""))
+    ('-', '-9', 'SIGKILL', '-')
+    """
+    found = (fate.why, str(fate.exit_code), fate.signal, fate.stderr)
+    return tuple(clue or "-" for clue in found)
+
+
+def table(header: Sequence[str], rows: Mapping[Fate, Sequence[str]]) -> str:
+    """Lay out the cells of each fate; what is recorded comes last, below a note."""
+    cells = [("cause", *header), *((fate.name, *rows[fate]) for fate in rows)]
+    lines = lay_out(cells).splitlines()
+    recorded = [fate.recorded for fate in rows]
+    if True in recorded:
+        lines.insert(recorded.index(True) + 1, RECORDED_LINE.rstrip())
+    return "\n".join(lines)
+
+
+def lay_out(rows: Sequence[Sequence[str]]) -> str:
+    """Put `rows` below each other, in columns.
+
+    >>> print(lay_out([("cause", "result"), ("an error", "-")]))
+    cause     result
+    an error  -
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def start_table() -> str:
+    """Run six programs by `spawn`, on leashes: what result() and stderr say of each."""
+    from lessons_src.tools.leash import run_cell
+    from lessons_src.tools.programs import program, run_programs
+
+    runs = run_programs(*PROGRAMS, limit=LEASH_SECONDS)
+    runs |= run_programs(CELL, limit=LEASH_SECONDS, run=run_cell)
+    rows = [("program", "result() raised", "stderr")]
+    for name, run in runs.items():
+        title = program(name).partition("\n")[0].removeprefix("# ")
+        raised = sorted(set(run.output.split()) - {"NoneType"})
+        rows.append((title, " ".join(raised) or "-", last_error(run.errors) or "-"))
+    return lay_out(rows)
+
+
+class Ran(NamedTuple):
+    """What came of numbered tasks: answers, errors, and those whose pool broke."""
+
+    answers: dict[int, Any]
+    errors: dict[int, BaseException]
+    broken: dict[int, BrokenProcessPool]
+
+
+def run_round(
+    worker: Callable[[Any], Any],
+    tasks: Mapping[int, Any],
+    make_pool: Callable[[], Executor],
+) -> Ran:
+    """Run each of the numbered `tasks` in one pool, made for them."""
+    ran, futures = Ran({}, {}, {}), {}
+    with make_pool() as pool:
+        for number, task in tasks.items():
+            try:
+                futures[pool.submit(worker, task)] = number
+            except BrokenProcessPool as error:
+                ran.broken[number] = error
+        for future in as_completed(futures):
+            number, error = futures[future], future.exception()
+            if error is None:
+                ran.answers[number] = future.result()
+            elif isinstance(error, BrokenProcessPool):
+                ran.broken[number] = error
+            else:
+                ran.errors[number] = error
+    return ran
+
+
+def run_each(
+    worker: Callable[[Any], Any],
+    items: Iterable[Any],
+    make_pool: Callable[[], Executor],
+    tries: int = 2,
+) -> Ran:
+    """Run `worker` for each of `items`; who was in a broken pool runs again, alone."""
+    tasks = dict(enumerate(items))
+    ran = run_round(worker, tasks, make_pool)
+    for number in sorted(ran.broken):
+        for _ in range(tries):
+            alone = run_round(worker, {number: tasks[number]}, make_pool)
+            del ran.broken[number]
+            for known, found in zip(ran, alone, strict=True):
+                known.update(found)
+            if not alone.broken:
+                break
+    return ran
+
+
+def run_bugs(method: str) -> dict[str, dict[str, str]]:
+    """Run the article's function on rigged tasks, on leashes: what came of each."""
+    groups = ["start", "tasks", "lost", "said"]
+    runs = leashed("bugs", method, groups)
+    bugs = {
+        name: json.loads(run.output) for name, run in zip(groups, runs, strict=True)
+    }
+    return bugs | {"cost": {"one task, cpu_n = 20, by fork": workers_for_one_task()}}
+
+
+def workers_for_one_task() -> str:
+    """Let the article start a pool of 20 by fork for one task, on a leash."""
+
+    def run() -> str:
+        return leashed("bugs", "fork", ["cost"])[0].output
+
+    live = "fork" in get_all_start_methods()
+    return live_or_recorded("broken_pools_workers", run, live).strip()
+
+
+def told(bugs: Mapping[str, str]) -> str:
+    """Say what came of each of `bugs`.
+
+    >>> print(told({"no worker": "NameError"}))
+    no worker
+        NameError
+    """
+    return "\n".join(f"{name}\n    {outcome}" for name, outcome in bugs.items())

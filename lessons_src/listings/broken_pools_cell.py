@@ -1,0 +1,11 @@
+# the worker stands in a notebook cell
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+
+def worker(number, letter):
+    return f"{number}{letter}"
+
+
+with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    print(type(pool.submit(worker, 1, "a").exception()).__name__)
