@@ -135,8 +135,10 @@ class Loop:
         return list(self._ready)
 
     def _end_workers(self) -> None:
-        for future in list(self._flying):
-            future.cancel()
+        if not self._engine.can_end:
+            # Chunks under way go on, the others need not begin
+            for future in list(self._flying):
+                future.cancel()
         self._engine.close(wait=False)
 
     # From items to workers
