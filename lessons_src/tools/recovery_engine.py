@@ -154,13 +154,13 @@ class Engine:
         if wait or self._table is None:
             self.pool.shutdown(wait=True)
             return
+        # Its own thread clears up after the workers; shutdown() would forget it
+        thread = getattr(self.pool, "_executor_manager_thread", None)
         workers = list(self._table.values())
+        self.kill()
         self.pool.shutdown(wait=False)
-        for worker in workers:
-            _kill(worker)
-        for worker in workers:
-            worker.join(DYING_SECONDS)
-        self.pool.shutdown(wait=True)
+        for each in [*workers, *([thread] if thread else [])]:
+            each.join(DYING_SECONDS)
 
     @property
     def workers(self) -> int:
