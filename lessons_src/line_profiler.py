@@ -6,6 +6,7 @@ guest book -> rank_pairs   every name compared with every other name
            -> rank_tidied  each spelling tidied once
 """
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -166,6 +167,8 @@ def profiled(function: Callable, *arguments: object) -> LineStats:
 
 def busiest(function: Callable, *arguments: object) -> str:
     """Name the innermost Python function that was at work in most of the samples."""
+    # It times its clock once: on a busy machine it would warn, and nothing is wrong
+    os.environ.setdefault("PYINSTRUMENT_IGNORE_OVERHEAD_WARNING", "1")
     from pyinstrument import Profiler
 
     with Profiler(interval=0.001) as sampler:

@@ -124,6 +124,21 @@ def test_the_sampler_finds_the_function_that_works_and_not_its_caller():
     assert busiest(report, guest_book(2000)) == "rank_pairs"
 
 
+SAMPLED_WITH_A_SLOW_CLOCK = """
+from lessons_src.line_profiler import busiest, guest_book, report
+busiest(report, guest_book(2000))
+from pyinstrument import stack_sampler
+stack_sampler.timing_overhead = lambda: {"walltime": 1, "walltime_coarse": 1}
+busiest(report, guest_book(2000))
+"""
+
+
+def test_the_sampler_does_not_warn_of_a_slow_clock():
+    pytest.importorskip("pyinstrument")
+    outcome = run_code(SAMPLED_WITH_A_SLOW_CLOCK, LIMIT)
+    assert (outcome.exit_code, outcome.errors) == (0, "")
+
+
 def rigged_compare(functions, repeats):
     assert list(functions) == ["sampled", "profiled"]
     return Comparison({"sampled": [2.0], "profiled": [20.0]})
