@@ -40,6 +40,7 @@ NAP_SECONDS = 0.1
 LONG_SECONDS = 60
 LEASH_SECONDS = 60
 AT_ONCE = 4
+END_OF_EXECUTOR = "--- the executor is done ---"
 PROGRAMS = [
     f"broken_pools_{name}"
     for name in ("guard", "no_guard", "below_guard", "import", "dash_c")
@@ -72,7 +73,7 @@ class Fate(NamedTuple):
     pool_task, pool_after
         The answer or the error of the two out of a `multiprocessing.Pool`, or "never".
     stderr
-        The last line on it that names an error.
+        The error that the executor's worker named on it last, or "".
     recorded
         Whether this system lacks that cause, and the fate is that of a run on Linux.
     """
@@ -268,7 +269,8 @@ def fates_of(names: Iterable[str], method: str) -> dict[str, Fate]:
     names = list(names)
     fates = {}
     for name, run in zip(names, leashed("cause", method, names), strict=True):
-        stderr = last_error(run.errors)
+        # What the Pool's workers say, and are cut off in, is another story
+        stderr = last_error(run.errors.partition(END_OF_EXECUTOR)[0])
         fates[name] = Fate(*json.loads(run.output))._replace(stderr=stderr)
     return fates
 

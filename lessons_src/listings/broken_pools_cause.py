@@ -10,6 +10,7 @@ from multiprocessing import active_children, get_context
 from lessons_src.broken_pools import (
     CAUSES,
     DEEP_IN_C,
+    END_OF_EXECUTOR,
     POSIX_CAUSES,
     Fate,
     careful,
@@ -94,7 +95,9 @@ if __name__ == "__main__":
     method, name = sys.argv[1:]
     cause = (CAUSES | POSIX_CAUSES | DEEP_IN_C)[name]
     context = get_context(method)
-    fate = Fate(name, *try_executor(context, cause), *try_pool(context, cause))
+    executors_part = try_executor(context, cause)
+    print(END_OF_EXECUTOR, file=sys.stderr, flush=True)
+    fate = Fate(name, *executors_part, *try_pool(context, cause))
     print(json.dumps(fate), flush=True)
     for child in active_children():
         child.kill()
