@@ -4,6 +4,7 @@ the notebook   submit(worker, task) -> future ... future.result() -> answer, or 
 the pool       one queue -> worker 1, worker 2: threads, processes, sub-interpreters
 """
 
+import concurrent.futures
 import json
 import os
 import sys
@@ -318,6 +319,11 @@ def run_engine(name: str, engine: Engine, calls: list[Nap]) -> EngineRun:
     return EngineRun(report, [waited, *spans])
 
 
+def has_sub_interpreters() -> bool:
+    """Whether this Python has an executor of sub-interpreters."""
+    return hasattr(concurrent.futures, "InterpreterPoolExecutor")
+
+
 def run_sub_interpreters(calls: list[Nap]) -> EngineRun:
     """Run `calls` in two sub-interpreters; before Python 3.14, show a recorded run."""
 
@@ -328,8 +334,7 @@ def run_sub_interpreters(calls: list[Nap]) -> EngineRun:
         report, spans = run_engine(SUB_INTERPRETERS, engine, calls)
         return f"{report}\n{json.dumps(spans)}"
 
-    live = sys.version_info >= (3, 14)
-    text = live_or_recorded("futures_sub_interpreters", run, live)
+    text = live_or_recorded("futures_sub_interpreters", run, has_sub_interpreters())
     report, _, spans = text.rstrip().rpartition("\n")
     return EngineRun(report, [Span(*fields) for fields in json.loads(spans)])
 

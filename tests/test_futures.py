@@ -25,6 +25,7 @@ from lessons_src.futures import (
     ask_rounds,
     counted,
     gather,
+    has_sub_interpreters,
     lane_names,
     make_calls,
     make_engines,
@@ -290,6 +291,10 @@ def test_work_is_gone_through_in_the_order_of_the_calls(threads):
     ]
 
 
+def test_sub_interpreters_come_with_python_3_14():
+    assert has_sub_interpreters() == (sys.version_info >= (3, 14))
+
+
 def lives_up_to(name, run):
     waited, *worked = run.spans
     assert run.report == f"{name:17}{FACTS[name]}"
@@ -307,7 +312,7 @@ def test_an_engine_lives_up_to_its_facts(context, name):
     lives_up_to(name, run_engine(name, make_engines(context)[name], calls))
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="comes with Python 3.14")
+@pytest.mark.skipif(not has_sub_interpreters(), reason="they come with Python 3.14")
 def test_sub_interpreters_live_up_to_their_facts():
     calls = make_calls({"bay": 1, "cape": 1, "dune": 1}, 0.01)
     lives_up_to("sub-interpreters", run_sub_interpreters(calls))
@@ -323,7 +328,7 @@ def test_the_recorded_run_says_what_a_live_one_says():
 
 
 def test_where_there_are_none_the_recorded_run_is_shown(monkeypatch):
-    monkeypatch.setattr(lesson.sys, "version_info", (3, 13, 0))
+    monkeypatch.setattr(lesson, "has_sub_interpreters", lambda: False)
     run = run_sub_interpreters([])
     assert run.report.startswith(RECORDED_LINE)
     assert run.report.endswith(FACTS["sub-interpreters"])

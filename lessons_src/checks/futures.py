@@ -73,7 +73,10 @@ def exercise_3(ask_kindly: Callable) -> str:
     """Check what `ask_kindly` asks again, how often, and with which pauses."""
     found, tries, _ = _asked_kindly(ask_kindly, "bay", busy=0)
     if found is None and not tries:
-        raise Wrong(NO_ANSWER, "Retrying(...) takes what retry(...) takes.")
+        raise Wrong(
+            NO_ANSWER,
+            "Make a tenacity.Retrying(..., sleep=sleep), and call it with line.ask.",
+        )
     if found != Reading("bay", DEGREES["bay"], 1):
         raise Wrong("A line that is free should give its reading, after one try.")
     found, tries, _ = _asked_kindly(ask_kindly, "atlantis", busy=0)
@@ -171,7 +174,9 @@ def _asked_kindly(
 
 def _judge_pauses(pauses: list[float]) -> None:
     if not pauses:
-        raise Wrong("No pause went through `sleep`.", "Retrying(sleep=sleep, ...)")
+        raise Wrong(
+            "No pause went through `sleep`.", "tenacity.Retrying(..., sleep=sleep)"
+        )
     shown = ", ".join(f"{pause:g}" for pause in pauses)
     if len(pauses) != len(PAUSES):
         raise Wrong(
