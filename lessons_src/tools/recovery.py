@@ -23,16 +23,15 @@ raise what cannot be pickled, kill its process, hang (give a `timeout`). With a
                ^                                                            |
                +---------------- answers, as bytes that load <--------------+
 
-The rooms: `recovery_loop` (the window), `recovery_worker` (one chunk), `recovery_marks`
+The rooms: `recovery_options` (what is refused), `recovery_loop` (what goes up and comes
+down), `recovery_flight` (the window), `recovery_worker` (one chunk), `recovery_marks`
 (who is at which item), `recovery_chunks` (sizes, and the judge), `recovery_engine`
 (what an executor can do), `recovery_journal`, `recovery_report`.
 """
 
 import contextlib
-import pickle
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from heapq import heappop, heappush
@@ -43,6 +42,13 @@ from typing import Any, Self
 from lessons_src.tools.recovery_engine import Engine, processes
 from lessons_src.tools.recovery_journal import Journal, JournalError
 from lessons_src.tools.recovery_loop import Loop, Piece
+from lessons_src.tools.recovery_options import (
+    Options,
+    checked,
+    length,
+    refuse_limits,
+    refuse_worker,
+)
 from lessons_src.tools.recovery_report import (
     Failure,
     ItemTimeoutError,
@@ -125,10 +131,9 @@ def run(
     >>> report.results[0], report.results[2]
     (6, 2)
     """
-    report = Report(total=_length(items))
-    loop = _loop(
-        worker, items, report, executor, chunk_size, tries, timeout, journal, True
-    )
+    options = Options(executor, chunk_size, tries, timeout, journal, progress)
+    loop = _loop(worker, items, options, keep_spans=True)
+    report = loop.report
     pieces: list[Piece] = []
     with contextlib.closing(loop), _bar(progress, report.total) as show:
         with _ctrl_c(loop, report):
@@ -178,10 +183,8 @@ def stream(
     ((0, 0), (1, 1), (2, 4))
     >>> squares.close()
     """
-    report = Report(total=_length(items))
-    loop = _loop(
-        worker, items, report, executor, chunk_size, tries, timeout, journal, False
-    )
+    options = Options(executor, chunk_size, tries, timeout, journal, progress)
+    loop = _loop(worker, items, options, keep_spans=False)
     return Stream(_streamed(loop, progress, ordered))
 
 
@@ -242,106 +245,24 @@ def _start(piece: Piece) -> int:
 
 
 def _loop(
-    worker: Worker,
-    items: Iterable[Any],
-    report: Report,
-    executor: MakeExecutor | None,
-    chunk_size: int | None,
-    tries: int,
-    timeout: float | None,
-    journal: str | Path | None,
-    keep_spans: bool,
+    worker: Worker, items: Iterable[Any], options: Options, keep_spans: bool
 ) -> Loop:
-    """Check all arguments, then make the loop; no worker starts here."""
-    _refuse_numbers(chunk_size, tries, timeout)
-    engine = Engine(executor or processes())
-    _refuse_limits(engine, tries, timeout)
-    _refuse_worker(worker, engine, journal)
-    first = _first(items)
-    kept = Journal(journal, worker, engine.dumps) if journal else None
+    """Check all that was given, then make the loop; no worker starts here."""
+    engine = Engine(options.executor or processes())
+    refuse_limits(engine, options)
+    refuse_worker(worker, engine, options)
+    report = Report(total=length(items))
+    first = checked(items)
+    if options.journal is None:
+        return Loop(worker, first, engine, None, options, report, keep_spans)
+    journal = Journal(options.journal, worker, engine.dumps)
     try:
-        if kept and report.total is not None:
-            kept.check_total(report.total)
-        return Loop(
-            worker,
-            first,
-            engine,
-            report,
-            chunk_size=chunk_size,
-            tries=tries,
-            timeout=timeout,
-            journal=kept,
-            keep_spans=keep_spans,
-        )
+        if report.total is not None:
+            journal.check_total(report.total)
+        return Loop(worker, first, engine, journal, options, report, keep_spans)
     except BaseException:
-        if kept:
-            kept.close()
+        journal.close()
         raise
-
-
-def _refuse_numbers(chunk_size: int | None, tries: int, timeout: float | None) -> None:
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size is {chunk_size}: give 1 or more, or leave it out")
-    if tries < 1:
-        raise ValueError(f"tries is {tries}: an item needs 1 or more")
-    if timeout is not None and timeout <= 0:
-        raise ValueError(f"timeout is {timeout} s: give more, or leave it out")
-
-
-def _refuse_limits(engine: Engine, tries: int, timeout: float | None) -> None:
-    if timeout is not None and not engine.can_end:
-        raise ValueError(
-            f"no timeout with this executor, for {engine.limits}: "
-            "use processes(), or let the worker watch the time"
-        )
-    if engine.in_process and tries > 1:
-        warnings.warn(
-            f"{engine.limits} (tries=1 says that you know)",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-
-
-def _refuse_worker(worker: Worker, engine: Engine, journal: object) -> None:
-    if not callable(worker):
-        raise TypeError(
-            f"worker is {worker!r}, not a function: pass the function itself, uncalled"
-        )
-    if engine.shares_memory and journal is None:
-        return
-    try:
-        packed = engine.dumps(worker)
-        pickle.loads(packed)
-    except Exception as error:
-        raise TypeError(
-            f"worker {worker!r} cannot be sent to a worker ({error}): "
-            "define it with def at the top of a module, and import it"
-        ) from error
-    if b"__main__" in packed and not engine.imports_main:
-        raise TypeError(
-            f"worker {worker!r} is defined where a new process cannot import it, in a "
-            "notebook or at a prompt: move it into a module, and import it"
-        )
-
-
-def _first(items: Iterable[Any]) -> Iterator[Any]:
-    """Return an iterator over `items`, after a look at whether there are any."""
-    if isinstance(items, str | bytes):
-        raise TypeError(
-            f"items is one {type(items).__name__}, whose characters would be the "
-            "items: pass a list"
-        )
-    try:
-        rest = iter(items)
-    except TypeError:
-        raise TypeError(f"items is {items!r}, no iterable: pass a list") from None
-    for first in rest:
-        return chain([first], rest)
-    raise ValueError("there are no items: look at where they come from")
-
-
-def _length(items: Iterable[Any]) -> int | None:
-    return len(items) if hasattr(items, "__len__") else None
 
 
 @contextlib.contextmanager

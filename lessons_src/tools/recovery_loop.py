@@ -1,24 +1,21 @@
-"""The loop of `recovery`: a window of chunks in flight, and what becomes of each.
+"""The loop of `recovery`: what goes up, what comes down, and what becomes of it.
 
-feed: what goes again, or new items -> chunk -> executor
-land: answers -> journal -> results
-      none    -> judge  -> innocent: again; guilty: again, alone, or given up
+feed: what goes again, or new items -> chunk -> Flight
+take: answers -> journal -> results
+judge: no answers -> innocent: again; guilty: again, alone, or given up
 """
 
-import os
 import pickle
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Future
-from itertools import count, islice
-from queue import Empty, SimpleQueue
+from itertools import islice
 from typing import Any
 
 from lessons_src.tools.recovery_chunks import Chunk, Sizes, judge
 from lessons_src.tools.recovery_engine import Engine
+from lessons_src.tools.recovery_flight import Flight, Landing
 from lessons_src.tools.recovery_journal import Journal
-from lessons_src.tools.recovery_marks import Mark, Marks
+from lessons_src.tools.recovery_options import Options
 from lessons_src.tools.recovery_report import (
     Failure,
     ItemTimeoutError,
@@ -26,17 +23,8 @@ from lessons_src.tools.recovery_report import (
     Unfinished,
     WorkerDied,
 )
-from lessons_src.tools.recovery_worker import Answers, Raised, Setup, run_chunk
+from lessons_src.tools.recovery_worker import Answers, Raised
 from lessons_src.tools.spans import Span, clock
-
-# Enough that no worker waits for the parent; few fall when a pool breaks
-CHUNKS_A_WORKER = 4
-LOOK_SECONDS = 1.0
-# A pool that has a dead worker and does not say so by then has hung itself
-SILENT_SECONDS = 10
-# Restarts in a row without one chunk begun, before the pool is given up: of workers
-# that ended by themselves, of workers that somebody killed
-STILLBORN, KILLED_YOUNG = 3, 30
 
 # The number of a first item, and the results from there on
 Piece = tuple[int, list[Any]]
@@ -54,78 +42,50 @@ class Loop:
         worker: Callable[[Any], Any],
         items: Iterator[Any],
         engine: Engine,
-        report: Report,
-        *,
-        chunk_size: int | None,
-        tries: int,
-        timeout: float | None,
         journal: Journal | None,
+        options: Options,
+        report: Report,
         keep_spans: bool,
     ) -> None:
-        self._items, self._engine, self.report = items, engine, report
-        self._sizes = Sizes(chunk_size, engine.workers, report.total)
-        self._tries, self._timeout = tries, timeout
-        self._journal, self._keep_spans = journal, keep_spans
+        self._items, self._engine, self._journal = items, engine, journal
+        self._options, self.report, self._keep_spans = options, report, keep_spans
         # Threads hand objects over as they are, unless a journal needs them packed
         raw = engine.shares_memory and journal is None
         self._dumps = None if raw else engine.dumps
-        self._window = CHUNKS_A_WORKER * engine.workers
-        self._marks = None if engine.in_process else Marks(self._window)
-        self._slots = list(range(self._window))
-        path = self._marks.path if self._marks else None
-        setup = Setup(worker, self._dumps, path, os.getpid())
-        self._setup = self._dumps(setup) if self._dumps else setup
-        self._drawn, self._exhausted = 0, False
-        self._calls = count()
+        self._flight = Flight(engine, worker, self._dumps, options.timeout)
+        self._sizes = Sizes(options.chunk_size, engine.workers, report.total)
+        self._drawn, self._exhausted, self._stopped = 0, False, False
         self._again: deque[Chunk] = deque()
         self._ready: deque[Piece] = deque()
-        self._flying: dict[Future, Chunk] = {}
-        self._fallen: list[Chunk] = []
-        self._landed: SimpleQueue[Future | None] = SimpleQueue()
-        self._broken, self._stopped = False, False
-        self._stillborn = 0
-        self._looked = self._heard = time.monotonic()
         # How many results wait for earlier ones, if they are wanted in order
         self.held = 0
 
     def pieces(self) -> Iterator[Piece]:
         """Yield results as they come, until all are there or `stop` is called."""
+        flight = self._flight
         while not self._stopped:
             self._feed()
             while self._ready:
                 yield self._ready.popleft()
-            if self._flying:
-                self._wait()
-            elif self._broken:
+            if flight:
+                self._take(flight.wait())
+            elif flight.broken:
                 self._mend()
             elif self._exhausted and not self._again and not self._ready:
-                self._engine.close()
+                flight.end(at_once=False)
                 return
 
     def stop(self) -> None:
-        """Have `pieces` end soon; may be called by a signal handler."""
+        """Have `pieces` end soon; a signal handler may call this."""
         self._stopped = True
-        self._landed.put(None)
-
-    def close(self) -> None:
-        """End the workers, whatever they do, and tidy up."""
-        try:
-            self._end_workers()
-        finally:
-            if self._marks:
-                self._marks.close()
-            if self._journal:
-                self._journal.close()
+        self._flight.wake()
 
     def leftovers(self) -> list[Piece]:
         """End the workers; return what landed till then, and failures for the rest."""
-        self._end_workers()
-        while not self._landed.empty():
-            future = self._landed.get()
-            if future and not future.cancelled() and not future.exception():
-                self._land(future)
-        unfinished = [*self._flying.values(), *self._fallen, *self._again]
-        for chunk in unfinished:
+        self._flight.end(at_once=True)
+        for landing in self._flight.last_landings():
+            self._take(landing)
+        for chunk in [*self._flight.chunks, *self._again]:
             error = Unfinished("Ctrl-C came first")
             failures = [
                 Failure(number, item, error, tries=0)
@@ -134,31 +94,41 @@ class Loop:
             self._ready.append((chunk.start, failures))
         return list(self._ready)
 
-    def _end_workers(self) -> None:
-        if not self._engine.can_end:
-            # Chunks under way go on, the others need not begin
-            for future in list(self._flying):
-                future.cancel()
-        self._engine.close(wait=False)
+    def close(self) -> None:
+        """End the workers, whatever they do, and let go of the files."""
+        try:
+            self._flight.close()
+        finally:
+            if self._journal:
+                self._journal.close()
 
-    # From items to workers
+    # What goes up
 
     def _feed(self) -> None:
-        while len(self._flying) < self._window and not (self._broken or self._ready):
+        flight = self._flight
+        while len(flight) < flight.window and not (flight.broken or self._ready):
             chunk = self._next()
             if chunk is None:
                 return
-            self._send(chunk)
+            try:
+                items = self._dumps(chunk.items) if self._dumps else chunk.items
+            except Exception as error:
+                self._unreadable(chunk, error)
+                continue
+            each = chunk.alone or bool(self._options.timeout) or not self._sizes.cheap
+            if not flight.send(chunk, items, each):
+                self._again.appendleft(chunk)
 
     def _next(self) -> Chunk | None:
         """Return what may fly now: first what goes again, then new items."""
-        if any(each.alone for each in self._flying.values()):
+        flying = self._flight.chunks
+        if any(chunk.alone for chunk in flying):
             return None
         if self._again:
-            if self._again[0].alone and self._flying:
+            if self._again[0].alone and flying:
                 return None
             return self._again.popleft()
-        if self._exhausted or len(self._flying) + self.held >= self._window:
+        if self._exhausted or len(flying) + self.held >= self._flight.window:
             return None
         return self._draw()
 
@@ -180,79 +150,22 @@ class Loop:
             return None
         return Chunk(start, items) if items else None
 
-    def _send(self, chunk: Chunk) -> None:
-        try:
-            items = self._dumps(chunk.items) if self._dumps else chunk.items
-        except Exception as error:
-            self._unreadable(chunk, error)
-            return
-        chunk.slot, chunk.mark, chunk.overdue = self._slots.pop(), Mark(), False
-        if self._marks:
-            self._marks.clear(chunk.slot)
-        each = chunk.alone or bool(self._timeout) or not self._sizes.cheap
-        call = next(self._calls), self._setup, items, chunk.slot, each
-        try:
-            future = self._engine.submit(self._landed.put, run_chunk, *call)
-        except BrokenExecutor:
-            self._broken = True
-            self._slots.append(chunk.slot)
-            self._again.appendleft(chunk)
-        else:
-            self._flying[future] = chunk
+    # What comes down
 
-    # From workers to results
-
-    def _wait(self) -> None:
-        """Wait until a chunk has landed; now and then look at the others."""
-        pause = min(LOOK_SECONDS, (self._timeout or LOOK_SECONDS) / 4)
-        if time.monotonic() - self._looked >= pause:
-            self._look()
-        try:
-            future = self._landed.get(timeout=pause)
-        except Empty:
+    def _take(self, landing: Landing | None) -> None:
+        if landing is None:
             return
-        self._heard = time.monotonic()
-        if future is not None:
-            self._land(future)
-
-    def _land(self, future: Future) -> None:
-        chunk = self._flying.pop(future, None)
-        if chunk is None:
-            # Its pool was given up before
-            return
-        self._slots.append(chunk.slot)
-        try:
-            error = future.exception()
-        except CancelledError as cancelled:
-            error = cancelled
-        if error is None:
-            self._stillborn = 0
-            self._answered(chunk, Answers(*future.result()))
-            return
-        chunk.mark = self._read_mark(chunk)
-        if isinstance(error, BrokenExecutor):
-            self._broken = True
-            self._fallen.append(chunk)
-        else:
-            # An engine that loses a chunk and lives on
+        chunk, answers, error = landing
+        if answers is None:
             self._judge(chunk, {}, error)
-
-    def _read_mark(self, chunk: Chunk) -> Mark:
-        return self._marks.read(chunk.slot) if self._marks else chunk.mark
+        elif answers.unreadable:
+            self._refuse_or_split(chunk, answers)
+        else:
+            self._answered(chunk, answers)
 
     def _answered(self, chunk: Chunk, answers: Answers) -> None:
-        if answers.unreadable:
-            error, trace = self._error_of(answers.raised[0])
-            if answers.unreadable == "worker":
-                raise RuntimeError(
-                    "the worker function cannot be loaded by a worker process: define "
-                    f"it in a module that can be imported there ({error!r})"
-                ) from error
-            self._unreadable(chunk, error, trace)
-            return
         self._sizes.learn(len(chunk.items), answers.stop - answers.start)
-        if self._keep_spans:
-            self._add_span(chunk, *answers[2:6])
+        self._add_span(chunk, "working", *answers[2:6])
         results = answers.results
         if self._dumps:
             try:
@@ -270,14 +183,14 @@ class Loop:
             self._keep(chunk, results, answers)
         self._ready.append((chunk.start, results))
 
-    def _error_of(self, raised: Raised) -> tuple[BaseException, str]:
-        if self._dumps is None:
-            return raised.error, raised.trace
-        try:
-            return pickle.loads(raised.error), raised.trace
-        except Exception:
-            # Its class can be imported by the worker only
-            return RuntimeError(raised.trace.strip().splitlines()[-1]), raised.trace
+    def _refuse_or_split(self, chunk: Chunk, answers: Answers) -> None:
+        error, trace = self._error_of(answers.raised[0])
+        if answers.unreadable == "worker":
+            raise RuntimeError(
+                "the worker function cannot be loaded by a worker process: define it "
+                f"in a module that can be imported there ({error!r})"
+            ) from error
+        self._unreadable(chunk, error, trace)
 
     def _unreadable(
         self, chunk: Chunk, error: BaseException, trace: str | None = None
@@ -289,6 +202,15 @@ class Loop:
             return
         places = reversed(range(len(chunk.items)))
         self._again.extendleft(chunk.part(place, place + 1) for place in places)
+
+    def _error_of(self, raised: Raised) -> tuple[BaseException, str]:
+        if self._dumps is None:
+            return raised.error, raised.trace
+        try:
+            return pickle.loads(raised.error), raised.trace
+        except Exception:
+            # Its class can be imported by the worker only
+            return RuntimeError(raised.trace.strip().splitlines()[-1]), raised.trace
 
     def _keep(self, chunk: Chunk, results: list[Any], answers: Answers) -> None:
         """Write to the journal what is done; failures are to run again next time."""
@@ -303,100 +225,68 @@ class Loop:
                 self._journal.write(chunk.start + part.start, chunk.items[part], packed)
 
     def _add_span(
-        self, chunk: Chunk, process: int, thread: int, start: float, stop: float
+        self,
+        chunk: Chunk,
+        kind: str,
+        process: int,
+        thread: int,
+        start: float,
+        stop: float,
     ) -> None:
-        self.report.spans.append(Span(process, thread, chunk.name, start, stop))
+        if self._keep_spans and process:
+            span = Span(process, thread, chunk.name, start, stop, kind)
+            self.report.spans.append(span)
 
-    # What hangs, and what died
-
-    def _look(self) -> None:
-        """End workers whose item takes too long, and a pool that hangs itself."""
-        self._looked = now = time.monotonic()
-        if self._timeout and self._marks:
-            for chunk in self._flying.values():
-                mark = self._marks.read(chunk.slot)
-                if mark != chunk.mark:
-                    chunk.mark, chunk.since = mark, now
-                elif mark.process and now - chunk.since > self._timeout:
-                    chunk.overdue = True
-                    self._engine.kill(mark.process)
-        if now - self._heard > SILENT_SECONDS:
-            self._heard = now
-            if self._broken or self._engine.has_dead():
-                self._give_up()
-
-    def _give_up(self) -> None:
-        """Treat all chunks in flight as fallen."""
-        self._engine.give_up()
-        self._broken = True
-        for chunk in self._flying.values():
-            chunk.mark = self._read_mark(chunk)
-            self._slots.append(chunk.slot)
-            self._fallen.append(chunk)
-        self._flying.clear()
+    # Who is to blame
 
     def _mend(self) -> None:
-        """Make a new pool, and say what is to become of all that fell."""
-        dead = self._engine.dead
-        self._engine.close(wait=False)
-        fallen, self._fallen = self._fallen, []
-        self._refuse_stillborn(fallen, dead)
+        fallen, dead = self._flight.mend()
+        self.report.restarts += 1
         # The last first: what a chunk leaves goes to the front
         for chunk in sorted(fallen, key=lambda each: -each.start):
             self._judge(chunk, dead)
-        self.report.restarts += 1
-        self._engine.open()
-        self._broken = False
-
-    def _refuse_stillborn(self, fallen: list[Chunk], dead: dict[int, Any]) -> None:
-        begun = [each for each in fallen if each.mark.process]
-        if begun or (fallen and not self._engine.can_end):
-            self._stillborn = 0
-            return
-        self._stillborn += 1
-        killed = any((code or 0) < 0 for code in dead.values())
-        if self._stillborn >= (KILLED_YOUNG if killed else STILLBORN):
-            codes = ", ".join(map(str, sorted(map(str, dead.values())))) or "unknown"
-            raise RuntimeError(
-                f"workers ended before they began an item, {self._stillborn} times in "
-                f"a row (exit code {codes}): an initializer that fails, a main module "
-                "that cannot be imported again, or a script whose call is not under "
-                'if __name__ == "__main__":'
-            )
 
     def _judge(
-        self, chunk: Chunk, dead: dict[int, Any], error: BaseException | None = None
+        self,
+        chunk: Chunk,
+        dead: dict[int, int | None],
+        error: BaseException | None = None,
     ) -> None:
         mark = chunk.mark
-        if self._keep_spans and mark.process:
-            who = mark.process, mark.thread
-            start = mark.start / 1e9
-            span = Span(*who, chunk.name, start, clock(), "died")
-            self.report.spans.append(span)
+        start = mark.start / 1e9
+        self._add_span(chunk, "died", mark.process, mark.thread, start, clock())
         again, guilty, reruns = judge(chunk, set(dead), self._engine.can_end)
         self.report.reruns += reruns
         if guilty:
-            guilty.deaths = guilty.deaths + 1
-            if guilty.deaths < self._tries:
+            guilty.deaths += 1
+            if guilty.deaths < self._options.tries:
                 again = sorted([*again, guilty], key=lambda each: each.start)
             else:
-                self._condemn(guilty, chunk, dead.get(mark.process), error)
+                code = dead.get(mark.process)
+                failure = self._failure(
+                    guilty, chunk.overdue, mark.process, code, error
+                )
+                self._ready.append((guilty.start, [failure]))
         self._again.extendleft(reversed(again))
 
-    def _condemn(
+    def _failure(
         self,
         guilty: Chunk,
-        chunk: Chunk,
+        overdue: bool,
+        process: int,
         exit_code: int | None,
         cause: BaseException | None,
-    ) -> None:
+    ) -> Failure:
         error: BaseException = WorkerDied("its worker died")
-        if chunk.overdue:
-            error = ItemTimeoutError(f"not done in {self._timeout} s, worker ended")
-        error.__cause__ = cause
-        pid = chunk.mark.process or None
-        trace = repr(cause) if cause else None
-        failure = Failure(
-            guilty.start, guilty.items[0], error, trace, pid, exit_code, guilty.deaths
+        if overdue:
+            limit = self._options.timeout
+            error = ItemTimeoutError(f"not done in {limit:g} s, worker ended")
+        return Failure(
+            guilty.start,
+            guilty.items[0],
+            error,
+            cause and repr(cause),
+            process or None,
+            exit_code,
+            guilty.deaths,
         )
-        self._ready.append((guilty.start, [failure]))
