@@ -72,9 +72,13 @@ def shown(value: float | Ratio) -> str:
 def machine_line() -> str:
     """Say what this was measured on."""
     cores = this_machine().cores_allowed
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known"
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{platform.system()}, {cores} cores, {python}, load {load}"
+    return f"{platform.system()}, {cores} cores, {python}, load {load()}"
+
+
+def load() -> str:
+    """Return how many processes wanted a core, on average over the last minute."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known"
 
 
 def installed(names: Iterable[str]) -> list[str]:
