@@ -128,6 +128,12 @@ def open_parcel(parcel: str) -> str:
     return f"{parcel} unpacked"
 
 
+def open_unhurried(parcel: str) -> str:
+    """Open `parcel` after a nap, long enough to be seen on a timeline."""
+    time.sleep(2 * NAP_SECONDS)
+    return open_parcel(parcel)
+
+
 def open_on_record(recorder: Recorder, parcel: str) -> str:
     """Open `parcel`, and leave its span in `recorder`."""
     with recorder.span(parcel):

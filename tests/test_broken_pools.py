@@ -34,6 +34,7 @@ from lessons_src.broken_pools import (
     open_on_record,
     open_parcel,
     open_slowly,
+    open_unhurried,
     pool_table,
     run_bugs,
     run_each,
@@ -449,7 +450,7 @@ def test_a_killed_program_goes_on_from_its_journal(start_method, tmp_path):
 def test_recovery_names_all_six_surprises(start_method):
     parcels = [each for pair in zip(SURPRISES, "abcdef", strict=True) for each in pair]
     engine = processes(2, start_method)
-    report = run(open_parcel, parcels, executor=engine, timeout=1)
+    report = run(open_unhurried, parcels, executor=engine, timeout=1)
     failed = {failure.item: type(failure.error).__name__ for failure in report.failures}
     assert failed == {
         "bomb": "WorkerDied",
@@ -470,6 +471,7 @@ def test_recovery_names_all_six_surprises(start_method):
         Ran({0: "a"}, {}, {}),
         open_parcel,
         open_slowly,
+        open_unhurried,
         open_on_record,
         careful,
         ask_server,
