@@ -462,6 +462,33 @@ def test_an_initializer_runs_again_in_a_new_pool(start_method):
     assert set(report.results[:5] + report.results[6:]) == {"model"}
 
 
+def nested(number):
+    report = run(double, range(number, number + 3), executor=processes(2), chunk_size=1)
+    return report.results
+
+
+def test_a_worker_may_have_workers_of_its_own(start_method):
+    report = run(nested, range(4), executor=processes(2, start_method), chunk_size=1)
+    assert report.results == [[2 * n, 2 * n + 2, 2 * n + 4] for n in range(4)]
+
+
+def die_with_a_child_at_work(number):
+    if number == 2:
+        inner = stream(double, count(), executor=processes(1))
+        next(inner)
+        psutil.Process().kill()
+    return number
+
+
+def test_a_worker_that_dies_takes_its_own_workers_with_it(start_method):
+    # And they leave the outer run's file of marks alone, which names the item
+    make = processes(2, start_method)
+    report = run(die_with_a_child_at_work, range(8), executor=make, chunk_size=4)
+    (failure,) = report.failures
+    assert (failure.index, failure.tries) == (2, 2)
+    assert report.results[3:] == [3, 4, 5, 6, 7]
+
+
 def test_loky_takes_a_lambda():
     import loky
 

@@ -106,9 +106,10 @@ def run_chunk(
 @lru_cache(maxsize=2)
 def _set_up(packed: bytes) -> Setup:
     setup = pickle.loads(packed)
-    if os.getpid() != setup.parent:
-        _orphaned_files.add(setup.marks)
-        stay_with_parent()
+    me = os.getpid()
+    if me != setup.parent:
+        _marks_files.add((me, setup.marks))
+        stay_with_parent(me)
     return setup
 
 
@@ -168,38 +169,40 @@ def _raised(
     return Raised(position, packed, trace)
 
 
-# What the parent would remove, if it lived
-_orphaned_files: set[str] = set()
+# By process, for a worker may fork workers of its own, which inherit this
+_marks_files: set[tuple[int, str | None]] = set()
 
 
 def start_worker(
     initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
 ) -> None:
     """Begin a worker process: tie it to its parent, then do what it is told."""
-    stay_with_parent()
+    stay_with_parent(os.getpid())
     if initializer:
         initializer(*initargs)
 
 
 @lru_cache(maxsize=1)
-def stay_with_parent() -> None:
-    """Leave Ctrl-C to the parent, and end this process when the parent is gone."""
+def stay_with_parent(me: int) -> None:
+    """Leave Ctrl-C to the parent, and end process `me` when the parent is gone."""
     with contextlib.suppress(ValueError):  # not the main thread: Dask's
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     # loky's workers have a parent without a handle, and a watch of their own
     with contextlib.suppress(ValueError):
         if parent_process() is not None and parent_process().is_alive():
-            threading.Thread(target=_end_with_parent, daemon=True).start()
+            threading.Thread(target=_end_with_parent, args=[me], daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(me: int) -> None:
     # A forked worker's siblings hold its sentinel open, so it asks the system too;
     # a fork server's child has that server for a parent
     parent = parent_process()
     forked = os.getppid() == parent.pid
     while parent.is_alive() and (not forked or os.getppid() == parent.pid):
         parent.join(PARENT_LOOK_SECONDS)
-    for path in _orphaned_files:
+    # What the parent would have removed
+    for process, path in _marks_files:
         with contextlib.suppress(OSError):
-            Path(path).unlink()
+            if process == me and path:
+                Path(path).unlink()
     os._exit(1)
