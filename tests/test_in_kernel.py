@@ -1,6 +1,5 @@
 """What `authoring/in_kernel` does to the kernel and to each interpreter it starts."""
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -177,7 +176,8 @@ def test_another_start_method_can_still_be_asked_for(run_in):
         print(sorted(methods), multiprocessing.get_start_method() == methods[-1])
         """,
     )
-    assert said == f"{sorted(multiprocessing.get_all_start_methods())} True"
+    # From 3.14 on Python counts loky's methods too, once a test has imported that
+    assert said == f"{sorted({*modes_here()} - {'windows'})} True"
 
 
 @on_posix
