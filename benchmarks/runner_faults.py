@@ -129,8 +129,10 @@ def run(engine: str, fault: str, kill_after: float | None = None) -> Trial:
         journal = Path(folder, "journal")
         journal.touch()
         killer = Killer(journal, kill_after)
-        env = environment(**{faulty.JOURNAL: str(journal), faulty.FAULT: fault})
-        outcome = run_module("rig.trial", LIMIT_SECONDS, engine, env=env)
+        # What an engine that is ended leaves behind goes with the folder
+        own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
+        own |= {faulty.JOURNAL: str(journal), faulty.FAULT: fault}
+        outcome = run_module("rig.trial", LIMIT_SECONDS, engine, env=environment(**own))
         killer.stop()
         notes = read(journal)
     said = [line.split() for line in outcome.output.splitlines()]
