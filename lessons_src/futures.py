@@ -24,15 +24,8 @@ from itertools import islice
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
+from threading import Event, Thread, current_thread
 from typing import NamedTuple, TypeVar
-
-from tenacity import (
-    retry,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_exponential,
-)
 
 from lessons_src.tools.naps import Nap
 from lessons_src.tools.recorded import live_or_recorded
@@ -98,6 +91,8 @@ def temperature(station: str, unit: str = "C") -> int:
 class Hold:
     """A task for threads that stays open until `let_go`; it notes that it has `begun`.
 
+    Which `thread` ran it is noted too.
+
     >>> hold = Hold()
     >>> hold.let_go()
     >>> hold()
@@ -106,9 +101,11 @@ class Hold:
 
     def __init__(self) -> None:
         self.begun, self._over = Event(), Event()
+        self.thread: Thread | None = None
 
-    def __call__(self) -> str:
+    def __call__(self, _name: str = "") -> str:
         """Note the beginning, and wait for `let_go`."""
+        self.thread = current_thread()
         self.begun.set()
         return "done" if self._over.wait(LIMIT_SECONDS) else "gave up"
 
@@ -250,17 +247,6 @@ def make_lines() -> list[Line]:
     """Make four lines: one free, one busy twice, one to nowhere, one busy for ever."""
     busy = {"bay": 0, "cape": 2, "atlantis": 0, "dune": 99}
     return [Line(station, tries) for station, tries in busy.items()]
-
-
-@retry(
-    retry=retry_if_exception_type(ConnectionError),
-    stop=stop_after_attempt(4),
-    wait=wait_exponential(multiplier=0.01),
-    reraise=True,
-)
-def ask_patiently(line: Line) -> Reading:
-    """Ask `line`; while it is busy, pause 0.01 s, then twice as long, up to 4 tries."""
-    return line.ask()
 
 
 class Meeting(NamedTuple):

@@ -6,6 +6,7 @@ import pytest
 import tenacity
 
 from lessons_src.checks import futures as check
+from lessons_src.tools.patience import ask_patiently
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +96,11 @@ def without_the_exit(pool, worker, tasks):
     return row
 
 
+def in_a_pool_of_ones_own(pool, worker, tasks):
+    with ThreadPoolExecutor(5) as mine:
+        return by_exception_or_result(mine, worker, tasks)
+
+
 def changed(change):
     return lambda *given: change(by_exception_or_result(*given))
 
@@ -106,6 +112,7 @@ def changed(change):
         (lambda pool, worker, tasks: [], "should give 5 entries, not 0"),
         (lambda pool, worker, tasks: list(pool.map(worker, tasks)), "ValueError"),
         (in_a_loop, "asked a station itself"),
+        (in_a_pool_of_ones_own, "Not all tasks ran in `pool`"),
         (by_turns, "took turns"),
         (without_the_exit, "SystemExit"),
         (changed(lambda row: None), "the type NoneType"),
@@ -176,6 +183,11 @@ def without_cancel(pool, worker, stations):
     return next(f.result() for f in as_completed(futures) if not f.exception())
 
 
+def by_shutdown_that_waits(pool, worker, stations):
+    with pool:
+        return without_cancel(pool, worker, stations)
+
+
 def in_order(pool, worker, stations):
     futures = [pool.submit(worker, station) for station in stations]
     answers = [future.result() for future in futures if not future.exception()]
@@ -205,6 +217,7 @@ def its_error(pool, worker, stations):
         (in_order, "waited for a station that is slow"),
         (lambda pool, worker, s: next(pool.map(worker, s)), "waited for a station"),
         (lambda pool, worker, s: worker(s[0]), "waited for a station"),
+        (by_shutdown_that_waits, "waited for a station"),
         (the_very_first, "ConnectionError: ill is down"),
         (its_future, "returned a future"),
         (its_error, "not ConnectionError('ill is down')"),
@@ -240,6 +253,13 @@ def by_hand(line, sleep):
     return line.ask()
 
 
+def by_the_lessons_own(line, sleep):
+    five = tenacity.stop_after_attempt(5)
+    growing = tenacity.wait_exponential(multiplier=0.02, max=0.1)
+    ask = ask_patiently.retry_with(stop=five, wait=growing, sleep=sleep)
+    return ask(line)
+
+
 def by_decorator(line, sleep):
     @tenacity.retry(
         retry=tenacity.retry_if_not_exception_type(ValueError),
@@ -254,7 +274,9 @@ def by_decorator(line, sleep):
     return ask()
 
 
-@pytest.mark.parametrize("ask_kindly", [kindly, by_hand, by_decorator])
+@pytest.mark.parametrize(
+    "ask_kindly", [kindly, by_hand, by_decorator, by_the_lessons_own]
+)
 def test_exercise_3_accepts(ask_kindly):
     assert check.exercise_3(ask_kindly).right
 
@@ -308,9 +330,27 @@ def late(line, sleep):
     return found if found.tries == 1 else None
 
 
+def for_ever(line, sleep):
+    while True:
+        try:
+            return line.ask()
+        except Exception:
+            sleep(0.02)
+
+
+def without_a_limit(line, sleep):
+    return kindly(line, sleep, stop=tenacity.stop_never)
+
+
 @pytest.mark.parametrize(
     ("ask_kindly", "why"),
     [
+        (for_ever, "atlantis, which does not exist, was asked for ever"),
+        (
+            lambda line, sleep: tenacity.Retrying(sleep=sleep)(line.ask),
+            "atlantis, which does not exist, was asked for ever",
+        ),
+        (without_a_limit, "dune, which is busy, was asked for ever"),
         (after_each_try, "5 tries have 4 pauses between them, not"),
         (swallow, "For atlantis came a NoneType"),
         (late, "third try brought a reading"),
@@ -329,11 +369,3 @@ def test_a_busy_machine_does_no_harm():
         return [future.exception() or future.result() for future in futures]
 
     assert check.exercise_1(slow_to_submit).right
-
-
-def test_a_pool_of_ones_own_will_do():
-    def map_all(pool, worker, tasks):
-        with ThreadPoolExecutor(5) as mine:
-            return by_exception_or_result(mine, worker, tasks)
-
-    assert check.exercise_1(map_all).right

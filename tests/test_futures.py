@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import subprocess
 import sys
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -21,7 +22,6 @@ from lessons_src.futures import (
     all_at_the_end,
     as_they_come,
     ask_in_company,
-    ask_patiently,
     ask_rounds,
     counted,
     gather,
@@ -38,6 +38,7 @@ from lessons_src.futures import (
     work_through,
 )
 from lessons_src.tools.naps import Nap, take_nap
+from lessons_src.tools.patience import ask_patiently
 from lessons_src.tools.programs import program, run_programs
 from lessons_src.tools.recorded import RECORDED_LINE, transcript
 from lessons_src.tools.spans import Span
@@ -100,6 +101,14 @@ def test_a_hold_begins_and_stays_open_until_it_is_let_go(threads):
     assert not future.done()
     hold.let_go()
     assert future.result(LIMIT) == "done"
+
+
+def test_a_hold_knows_the_thread_that_ran_it(threads):
+    hold = Hold()
+    assert hold.thread is None
+    hold.let_go()
+    assert list(threads.map(hold, ["a name is no harm"])) == ["done"]
+    assert hold.thread in threads._threads
 
 
 def test_a_hold_that_is_forgotten_gives_up(monkeypatch):
@@ -224,25 +233,6 @@ def test_a_line_to_nowhere_says_so_at_the_first_try():
         Line("atlantis").ask()
 
 
-def patiently(line):
-    """Return what came, and the pauses that were asked for."""
-    pauses = []
-    try:
-        came = ask_patiently.retry_with(sleep=pauses.append)(line)
-    except (ConnectionError, ValueError) as error:
-        came = str(error)
-    return came, pauses
-
-
-def test_only_a_busy_line_is_asked_again_and_not_for_ever():
-    assert list(map(patiently, make_lines())) == [
-        (Reading("bay", 15, 1), []),
-        (Reading("cape", 20, 3), [0.01, 0.02]),
-        ("try 1: no station 'atlantis'", []),
-        ("try 4: dune is busy", [0.01, 0.02, 0.04]),
-    ]
-
-
 def test_a_worker_of_any_process_asks_patiently(processes):
     asked = {
         processes.submit(ask_patiently, each): each.station for each in make_lines()
@@ -281,6 +271,14 @@ def test_a_call_in_company_hangs_its_name_on_the_board(tmp_path):
     lesson.BOARD.clear()
     made = ask_in_company(Meeting(str(tmp_path), 1), Nap("bay", 0))
     assert (made.task, made.process, lesson.BOARD) == ("bay", os.getpid(), ["bay"])
+
+
+def test_a_worker_that_does_not_retry_does_not_wait_for_tenacity():
+    code = "import sys, lessons_src.futures; print('tenacity' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 def test_work_is_gone_through_in_the_order_of_the_calls(threads):
@@ -384,7 +382,6 @@ def test_the_two_exits_differ_in_how_they_ask_only():
         Meeting("here", 2),
         EngineRun("facts", [Span(1, 1, "bay", 0, 1)]),
         temperature,
-        ask_patiently,
     ],
 )
 def test_records_and_workers_survive_the_post(thing):

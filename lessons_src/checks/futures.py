@@ -16,6 +16,9 @@ from lessons_src.tools.verdict import Wrong, judged
 ROW = ["bay", "cape", "atlantis", "exit", "dune"]
 MIRRORS = ["slow", "ill", "quick", *(f"spare {number}" for number in range(1, 5))]
 TRIES, PAUSES = 5, [0.02, 0.04, 0.08, 0.1]
+# Who asks so often would ask for ever
+TOO_MANY_TRIES = 50
+POOL = "pool of exercise 1"
 # How long a rigged station waits for what a right answer does
 PATIENCE_SECONDS, HEAD_START_SECONDS = 5, 0.1
 NO_ANSWER = "There is no answer yet."
@@ -25,7 +28,7 @@ NO_ANSWER = "There is no answer yet."
 def exercise_1(map_all: Callable) -> str:
     """Check that `map_all` brings an answer or an error for each task, in order."""
     rig = _Row()
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix=POOL) as pool:
         found = map_all(pool, rig.ask, list(ROW))
         if isinstance(found, Iterable) and not isinstance(found, dict | str):
             found = list(found)
@@ -33,6 +36,8 @@ def exercise_1(map_all: Callable) -> str:
         raise Wrong(NO_ANSWER, "Keep the futures in a list, then ask each of them.")
     if threading.current_thread() in rig.callers:
         raise Wrong("The notebook asked a station itself.", "submit(worker, task)")
+    if not all(caller.name.startswith(POOL) for caller in rig.callers):
+        raise Wrong("Not all tasks ran in `pool`.", "pool.submit(worker, task)")
     if rig.took_turns:
         raise Wrong("The tasks took turns.", "Submit them all before you ask.")
     if not isinstance(found, list):
@@ -53,7 +58,11 @@ def exercise_2(first_answer: Callable) -> str:
     if found is None and not rig.asked:
         raise Wrong(NO_ANSWER, "as_completed hands over whoever is done.")
     if rig.gave_up:
-        raise Wrong("You waited for a station that is slow.", "as_completed")
+        raise Wrong(
+            "You waited for a station that is slow.",
+            "as_completed hands over whoever is done; shutdown, and the end of a"
+            " with block, wait for all.",
+        )
     if isinstance(found, Future):
         raise Wrong("Your function returned a future.", "Return its result().")
     if found != "QUICK":
@@ -95,6 +104,19 @@ def exercise_3(ask_kindly: Callable) -> str:
     if found != Reading("cape", DEGREES["cape"], 3):
         raise Wrong("The third try brought a reading, and you did not return it.")
     return "Five tries at most, with growing pauses, and no second try in vain."
+
+
+class _ForEver(BaseException):
+    """Ends a retry without a limit: it passes each `except Exception`."""
+
+
+class _Line(Line):
+    """A line that gives up on who asks for ever."""
+
+    def ask(self) -> Reading:
+        if self.tries == TOO_MANY_TRIES:
+            raise _ForEver
+        return super().ask()
 
 
 class _Row:
@@ -164,11 +186,14 @@ def _judge_row(found: list) -> None:
 def _asked_kindly(
     ask_kindly: Callable, station: str, busy: int
 ) -> tuple[Any, int, list[float]]:
-    line, pauses = Line(station, busy), []
+    line, pauses = _Line(station, busy), []
     try:
         found = ask_kindly(line, pauses.append)
     except (ConnectionError, ValueError, RetryError) as error:
         found = error
+    except _ForEver:
+        name = f"{station}, which {'is busy' if busy else 'does not exist'},"
+        raise Wrong(f"{name} was asked for ever.", "Set a limit: stop=...") from None
     return found, line.tries, pauses
 
 
