@@ -199,14 +199,33 @@ def test_another_worker_is_refused(folder, journal):
 
 
 def test_the_same_partial_is_the_same_worker(tmp_path):
-    for size, known in ((2, 0), (2, 3), (3, None)):
+    for size, resumed in ((2, 0), (2, 3)):
         worker = partial(pow, exp=size)
-        if known is None:
-            with pytest.raises(JournalError, match=r"builtins\.pow"):
-                work([1, 2, 3], tmp_path / "pow", worker=worker)
-        else:
-            report = work([1, 2, 3], tmp_path / "pow", worker=worker)
-            assert (report.results, report.resumed) == ([1, 4, 9], known)
+        report = work([1, 2, 3], tmp_path / "pow", worker=worker)
+        assert (report.results, report.resumed) == ([1, 4, 9], resumed)
+    with pytest.raises(JournalError, match=r"builtins\.pow with .*exp.*2.*exp.*3"):
+        work([1, 2, 3], tmp_path / "pow", worker=partial(pow, exp=3))
+
+
+class Equal:
+    """Its bytes differ with `spelling`, but it is equal: as a path is."""
+
+    def __init__(self, spelling):
+        self.spelling = spelling
+
+    def __eq__(self, other):
+        return isinstance(other, Equal)
+
+    __hash__ = None
+
+
+def test_an_equal_partial_with_other_bytes_is_the_same_worker(tmp_path):
+    for spelling, resumed in (("a/b", 0), ("a//b", 2)):
+        worker = partial(getattr, Equal(spelling))
+        with Journal(tmp_path / "kept", worker, pickle.dumps) as kept:
+            assert len(kept.counts) == resumed // 2
+            if not resumed:
+                kept.write(0, ["x", "y"], pickle.dumps([1, 2]))
 
 
 def test_a_damaged_file_is_refused_and_stays(folder, journal):

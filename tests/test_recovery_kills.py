@@ -1,5 +1,6 @@
 """Workers killed from outside: nothing is lost, nothing twice, nobody is left."""
 
+import os
 import random
 import threading
 import time
@@ -9,6 +10,7 @@ import psutil
 import pytest
 from faults import Item, items_with, square
 
+from lessons_src.tools import recovery_flight
 from lessons_src.tools.recovery import processes, run, stream
 
 KILLS = 20
@@ -178,3 +180,39 @@ def test_a_slow_item_is_not_taken_for_one_that_hangs(tmp_path):
     report = run(square, items, executor=processes(2), chunk_size=10, timeout=0.8)
     assert report.results == [n * n for n in range(20)]
     assert report.restarts == 0
+
+
+def fork_and_die(number):
+    if number == 3:
+        if os.fork() == 0:
+            time.sleep(FOREVER)
+            os._exit(0)
+        psutil.Process().kill()
+    return number
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_death_that_a_child_of_the_worker_hides_is_noticed(monkeypatch):
+    # The child holds the pipe open by whose end the pool knows a death
+    monkeypatch.setattr(recovery_flight, "SILENT_SECONDS", 1)
+    strangers = set(psutil.pids())
+    try:
+        report = run(
+            fork_and_die, range(8), executor=processes(2, "fork"), chunk_size=1
+        )
+    finally:
+        end_strangers(strangers)
+    (failure,) = report.failures
+    assert (failure.index, failure.exit_code, failure.tries) == (3, -9, 2)
+    assert report.results[4:] == [4, 5, 6, 7]
+
+
+def end_strangers(known):
+    mine = os.environ["COURSE_MARK"]
+    for pid in set(psutil.pids()) - known:
+        try:
+            process = psutil.Process(pid)
+            if process.environ().get("COURSE_MARK") == mine and process.ppid() == 1:
+                process.kill()
+        except psutil.Error:
+            pass

@@ -21,8 +21,6 @@ from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-import psutil
-
 from lessons_src.tools.recovery_worker import start_worker
 
 # How long a worker whose pipe is closed may take to be gone
@@ -55,6 +53,9 @@ def processes(
 
 
 def _kill(worker: BaseProcess) -> None:
+    # Imported here, for workers import this module too
+    import psutil
+
     # Not worker.kill(): loky's have none
     if worker.exitcode is None:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -129,10 +130,15 @@ class Engine:
 
     def _look_for_dead(self) -> dict[int, int | None]:
         workers = {each.sentinel: each for each in list((self._table or {}).values())}
-        gone = [workers[each] for each in connection.wait(list(workers), timeout=0)]
-        for worker in gone:
-            worker.join(DYING_SECONDS)
-        return {worker.pid: worker.exitcode for worker in gone}
+        ready = connection.wait(list(workers), timeout=0)
+        for sentinel in ready:
+            workers[sentinel].join(DYING_SECONDS)
+        # The sentinel of a worker stays silent while a child of its own holds it open
+        return {
+            worker.pid: worker.exitcode
+            for sentinel, worker in workers.items()
+            if sentinel in ready or worker.exitcode is not None
+        }
 
     def has_dead(self) -> bool:
         """Tell whether a worker is dead now, whether or not the pool noticed."""

@@ -7,22 +7,21 @@ Each row holds neighbouring items and their results, pickled: open no journal th
 would not unpickle.
 """
 
-import hashlib
 import pickle
 import reprlib
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 # "WRWJ": by which SQLite knows a file of ours
 APPLICATION_ID = 0x5752574A
 LAYOUT = """
 create table done (start integer primary key, count integer, items blob, results blob);
-create table worker (name text);
+create table worker (name text, packed blob);
 """
 
 
@@ -62,7 +61,7 @@ class Journal:
             )
         try:
             with self._told():
-                self._open(_name(worker, dumps))
+                self._open(worker)
                 rows = self._base.execute("select start, count from done")
                 self.counts: dict[int, int] = dict(sorted(rows.fetchall()))
             self._starts = list(self.counts)
@@ -70,7 +69,7 @@ class Journal:
             self.close()
             raise
 
-    def _open(self, name: str) -> None:
+    def _open(self, worker: Callable[[Any], Any]) -> None:
         run = self._base.execute
         # One run at a time: the lock goes when this process does
         run("pragma locking_mode = exclusive")
@@ -88,12 +87,13 @@ class Journal:
                 f"begin exclusive; {LAYOUT} pragma application_id = {APPLICATION_ID};"
                 "commit;"
             )
-        known = run("select name from worker").fetchone()
+        known = run("select name, packed from worker").fetchone()
+        packed = self._dumps(worker)
         if known is None:
-            run("insert into worker values (?)", [name])
-        elif known[0] != name:
+            run("insert into worker values (?, ?)", [_name(worker), packed])
+        elif known[1] != packed and not _same(self._loaded(known[1]), worker):
             raise JournalError(
-                f"{self.path} is of the worker {known[0]}, not of {name}: "
+                f"{self.path} is of the worker {known[0]}, not of {_name(worker)}: "
                 "choose another journal, or remove this one"
             )
 
@@ -197,10 +197,18 @@ def _cure(code: str) -> str:
     return "Choose another journal"
 
 
-def _name(worker: Callable[[Any], Any], dumps: Callable[[Any], bytes]) -> str:
-    """Name `worker` the same in each run, with what a partial holds."""
-    if isinstance(worker, FunctionType | BuiltinFunctionType):
-        return f"{worker.__module__}.{worker.__qualname__}"
-    inner = getattr(worker, "func", worker)
-    name = getattr(inner, "__qualname__", type(inner).__qualname__)
-    return f"{inner.__module__}.{name} {hashlib.sha256(dumps(worker)).hexdigest()[:12]}"
+def _same(old: Any, new: Any) -> bool:
+    """Compare two workers whose bytes differ, as those of equal paths may."""
+    if isinstance(old, partial) and isinstance(new, partial):
+        return (old.func, old.args, old.keywords) == (new.func, new.args, new.keywords)
+    return bool(old == new)
+
+
+def _name(worker: Callable[[Any], Any]) -> str:
+    if isinstance(worker, partial):
+        return (
+            f"{_name(worker.func)} with {reprlib.repr((worker.args, worker.keywords))}"
+        )
+    name = getattr(worker, "__qualname__", None)
+    module = getattr(worker, "__module__", type(worker).__module__)
+    return f"{module}.{name}" if name else reprlib.repr(worker)

@@ -63,7 +63,7 @@ class Failure:
             str(self.error),
             self.pid and f"process {self.pid}",
             f"{self.signal} ({end})" if self.signal else end,
-            "1 try" if self.tries == 1 else f"{self.tries} tries",
+            _counted(self.tries, "try"),
         ]
         return f"{item}: " + ", ".join(word for word in words if word)
 
@@ -130,7 +130,9 @@ class Report:
             words.insert(0, "interrupted")
         words += [
             f"pool made anew {_times(self.restarts)}" if self.restarts else "",
-            f"{self.reruns} innocent items run again" if self.reruns else "",
+            f"{_counted(self.reruns, 'innocent item')} run again"
+            if self.reruns
+            else "",
             f"{self.resumed} from the journal" if self.resumed else "",
         ]
         lines = [", ".join(word for word in words if word) + "."]
@@ -138,6 +140,12 @@ class Report:
         if len(lost) > FAILURES_TOLD:
             lines.append(f"- and {len(lost) - FAILURES_TOLD} more, in .failures")
         return "\n".join(lines)
+
+
+def _counted(number: int, thing: str) -> str:
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number} {thing[:-1]}ies" if thing.endswith("y") else f"{number} {thing}s"
 
 
 def _times(number: int) -> str:
