@@ -18,6 +18,7 @@ import psutil
 import pytest
 from faults import Item, square
 
+from lessons_src.tools import recovery_loop
 from lessons_src.tools.leash import run_cell, run_code
 from lessons_src.tools.recovery import Failure, Report, processes, run, stream
 from lessons_src.tools.recovery_report import Unfinished, WorkerDied
@@ -311,10 +312,60 @@ def test_an_error_in_the_loop_ends_the_workers():
     assert not multiprocessing.active_children()
 
 
-def test_an_error_of_the_input_is_raised_and_ends_the_workers():
-    with pytest.raises(ZeroDivisionError):
-        run(double, (1 // (20 - n) for n in count()), executor=processes(2))
+def numbers_and_an_error():
+    yield from range(20)
+    raise FileNotFoundError("the next page")
+
+
+@pytest.mark.parametrize("size", [1, 7, None])
+def test_what_was_drawn_before_an_error_of_the_input_has_its_result(size):
+    with pytest.raises(FileNotFoundError, match="the next page") as caught:
+        run(double, numbers_and_an_error(), executor=processes(2), chunk_size=size)
+    assert caught.value.report.results == [2 * n for n in range(20)]
+    got = []
+    with pytest.raises(FileNotFoundError):
+        got += [0]
+        for number, result in stream(
+            double, numbers_and_an_error(), executor=processes(2), chunk_size=size
+        ):
+            assert result == 2 * number
+            got.append(number)
+    assert sorted(got[1:]) == list(range(20))
     assert not multiprocessing.active_children()
+
+
+def test_a_result_too_large_for_the_journal_is_given_all_the_same(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(recovery_loop, "LARGEST_ROW", 1000)
+    journal = tmp_path / "run.journal"
+    with pytest.warns(RuntimeWarning, match="item 1 is too large for the journal"):
+        report = run(bytes, [5, 5000, 7], executor=processes(1), journal=journal)
+    assert report.results == [bytes(5), bytes(5000), bytes(7)]
+    with pytest.warns(RuntimeWarning, match="item 1 is too large"):
+        assert (
+            run(bytes, [5, 5000, 7], executor=processes(1), journal=journal).resumed
+            == 2
+        )
+
+
+class Refused(Exception):
+    """As many clients' errors are: Python's own way cannot load it."""
+
+    def __init__(self, message, *, response):
+        super().__init__(message)
+        self.response = response
+
+
+def refuse(number):
+    raise Refused(f"no {number}", response=404)
+
+
+def test_an_error_keeps_its_class_and_what_it_holds(start_method):
+    report = run(refuse, [5], executor=processes(1, start_method))
+    (failure,) = report.failures
+    assert type(failure.error) is Refused
+    assert (str(failure.error), failure.error.response) == ("no 5", 404)
 
 
 def test_it_runs_in_a_thread_that_is_not_the_main_one():
@@ -341,6 +392,20 @@ def test_no_file_of_marks_is_left(tmp_path, monkeypatch):
 # What is refused before anybody starts
 
 
+async def coroutine(number):
+    return number
+
+
+def test_an_unknown_start_method_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match=r"'spwan', not one of \['.*spawn'"):
+        processes(2, "spwan")
+
+
+def test_what_makes_no_bar_is_refused():
+    with pytest.raises(TypeError, match="None, which is no bar"):
+        run(double, [1], executor=NoWorker, progress=lambda total: None)
+
+
 class NoWorker:
     def __init__(self, *arguments, **options):
         self.arguments = arguments
@@ -365,6 +430,11 @@ class NoWorker:
         ({"tries": 0}, ValueError, "tries is 0: an item needs 1 or more"),
         ({"timeout": 0}, ValueError, "timeout is 0 s: give more, or leave it out"),
         ({"timeout": 1}, ValueError, "no timeout with this executor"),
+        ({"timeout": "1"}, TypeError, "timeout is '1', not a number of seconds"),
+        ({"tries": "2"}, TypeError, "tries is '2', not a whole number"),
+        ({"progress": "yes"}, TypeError, "progress is 'yes': give True, or what makes"),
+        ({"worker": coroutine}, TypeError, "is a coroutine function"),
+        ({"executor": processes}, TypeError, "no Executor: call it"),
         ({"executor": 4}, TypeError, r"pass what makes one, such as processes\(4\)"),
         ({"executor": list}, TypeError, r"made \[\], which is no Executor"),
     ],
@@ -487,15 +557,6 @@ def test_a_worker_that_dies_takes_its_own_workers_with_it(start_method):
     (failure,) = report.failures
     assert (failure.index, failure.tries) == (2, 2)
     assert report.results[3:] == [3, 4, 5, 6, 7]
-
-
-def test_loky_takes_a_lambda():
-    import loky
-
-    report = run(
-        lambda n: n + 1, range(5), executor=lambda: loky.ProcessPoolExecutor(2)
-    )
-    assert report.results == [1, 2, 3, 4, 5]
 
 
 # Words

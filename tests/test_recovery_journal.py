@@ -100,15 +100,15 @@ def test_threads_can_keep_a_journal_too(folder, journal):
 
 
 KILLED = """
-import os, signal, sys, threading
+import os, signal, sys, time
 sys.path.insert(0, {tests!r})
 from faults import Item, square
 from lessons_src.tools.recovery import processes, stream
 
 if __name__ == "__main__":
     items = [Item(n, folder={folder!r}, pause=0.01) for n in range(200)]
-    results = stream(square, items, executor=processes(2, {method!r}), chunk_size=5,
-                     journal={journal!r})
+    make = processes(2, {method!r}, time.sleep, ({wait},))
+    results = stream(square, items, executor=make, chunk_size=5, journal={journal!r})
     for number, _ in enumerate(results):
         if number == {stop}:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -127,6 +127,7 @@ def test_a_killed_parent_loses_only_what_was_under_way(
         journal=str(journal),
         method=start_method,
         stop=stop,
+        wait=0,
     )
     assert run_code(code, 60).signal == "SIGKILL"
     begun = faults.runs(folder)
@@ -140,30 +141,55 @@ def test_a_killed_parent_loses_only_what_was_under_way(
     assert sum(runs.values()) - 200 <= WINDOW * 5
 
 
-@pytest.mark.skipif(os.name != "posix", reason="ends itself by SIGKILL")
-def test_the_workers_of_a_killed_parent_end_and_tidy_up(start_method, folder, journal):
+def marked_with(mark):
+    """Return the processes that have `mark` in their environment."""
+    found = []
+    for pid in psutil.pids():
+        try:
+            process = psutil.Process(pid)
+            if mark in process.environ() and process.status() != "zombie":
+                found.append(process)
+        except psutil.Error:
+            pass
+    return found
+
+
+def until(true):
+    deadline = time.monotonic() + 30
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return true()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ends the parent by SIGKILL")
+@pytest.mark.parametrize("early", [False, True])
+def test_the_workers_of_a_killed_parent_end_and_tidy_up(
+    early, start_method, folder, journal
+):
     code = KILLED.format(
         tests=str(Path(faults.__file__).parent),
         folder=str(folder),
         journal=str(journal),
         method=start_method,
         stop=37,
+        wait=5 if early else 0,
     )
     script = folder.parent / "killed.py"
     script.write_text(code)
     room = folder.parent / "tmp"
     room.mkdir()
-    child = psutil.Popen(
-        [sys.executable, str(script)],
-        env=os.environ | {"TMPDIR": str(room), "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    mark = f"KILLED_{os.urandom(8).hex().upper()}"
+    path = os.pathsep.join(sys.path)
+    env = os.environ | {"TMPDIR": str(room), "PYTHONPATH": path, mark: "1"}
+    child = psutil.Popen([sys.executable, str(script)], env=env)
+    if early:
+        # Its workers are there, and not yet ready
+        assert until(lambda: len(marked_with(mark)) > 2)
+        child.kill()
     assert child.wait(60) == -9
-    pids = {int(pid) for path in folder.iterdir() for pid in path.read_text().split()}
-    deadline = time.monotonic() + 20
-    while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
-    assert not list(room.glob("marks-*"))
+    assert until(lambda: not marked_with(mark)), marked_with(mark)
+    # Before a worker has begun, nobody but the parent knows of the file
+    assert early or not list(room.glob("marks-*"))
 
 
 def test_other_items_are_refused_and_the_journal_stays(folder, journal):

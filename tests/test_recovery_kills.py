@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -216,3 +218,16 @@ def end_strangers(known):
                 process.kill()
         except psutil.Error:
             pass
+
+
+def start_a_program(folder):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (folder / "pid").write_text(str(child.pid))
+    child.wait()
+
+
+def test_a_time_out_ends_what_the_worker_started_too(tmp_path):
+    report = run(start_a_program, [tmp_path], executor=processes(1), timeout=1, tries=1)
+    assert report.failures[0].tries == 1
+    pid = int((tmp_path / "pid").read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"

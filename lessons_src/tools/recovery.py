@@ -7,12 +7,16 @@
     report.results[7]               # of paths[7]: its result, or its Failure
     report.failures                 # which items, what they raised, who died of them
 
+    good = [each for each in report.results if not isinstance(each, Failure)]
+
 Where the main module is imported again (`spawn`, `forkserver`), `run` stands under
 `if __name__ == "__main__":` and the worker is a function of a module, as with any pool.
 
 What an item can do wrong costs that item only: raise, call `sys.exit()`, return or
 raise what cannot be pickled, kill its process, hang (give a `timeout`). With a
 `journal`, a file, even the end of this process costs only what was under way.
+Items that were under way when a worker died run again: a worker that sends a mail may
+send it twice, so let it be one that can be repeated.
 
     items --> chunk --> [ window: 4 chunks a worker ] --> executor --> worker
       ^         ^                                                     |     |
@@ -53,6 +57,7 @@ from lessons_src.tools.recovery_report import (
     Failure,
     ItemTimeoutError,
     Report,
+    Unfinished,
     WorkerDied,
 )
 
@@ -61,6 +66,8 @@ __all__ = [
     "ItemTimeoutError",
     "JournalError",
     "Report",
+    "Stream",
+    "Unfinished",
     "WorkerDied",
     "processes",
     "run",
@@ -90,14 +97,16 @@ def run(
     Parameters
     ----------
     worker
-        A function of one item, which the pool's workers can import.
+        A function of one item, which the pool's workers can import. A tuple is one
+        item too: unpack it in the worker.
     items
         Any iterable; it is read only as far as the window needs.
     executor
         What makes an executor of `concurrent.futures`, afresh at each call:
         `processes(4, "spawn")`, `lambda: ThreadPoolExecutor(8)`,
         `lambda: loky.ProcessPoolExecutor(4)`, Dask's `client.get_executor`.
-        The default is `processes()`.
+        The default is `processes()`. Threads and sub-interpreters cannot be ended
+        one by one, and a crash in one ends the program: that is said at the start.
     chunk_size
         How many items travel together. The default is found while it runs, from 1
         up to what takes a tenth of a second.
@@ -105,29 +114,38 @@ def run(
         How often an item may take its worker down, or take too long, before it is
         given up. What a worker raises is never tried again: that is for the worker.
     timeout
-        Seconds that one item may take before its worker is ended.
+        Seconds that one item may take before its worker is ended, with all that it
+        started; the start of a worker does not count. Not for threads,
+        sub-interpreters and Dask, which cannot be ended.
     journal
-        A file that keeps what is done, for the same call to go on from. Failures
-        are not kept: they run again. It is unpickled, so open only your own.
+        An SQLite file that keeps what is done, for the same call to go on from. It
+        knows items by their place and by equality, so append new ones at the end,
+        and sort a set. Failures are not kept: they run again. That you edited the
+        worker it does not see: then remove it. It is unpickled: open only your own.
     progress
-        True for a bar, or what makes one, such as a `partial` of tqdm.
+        True for a bar, or what makes one, such as a `partial` of tqdm: it is called
+        with `total`, and what it gives must have `update` and `close`.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument cannot be used, before any worker starts.
+        If an argument cannot be used, before any worker starts; so if there are no
+        items at all.
     JournalError
         If the journal is damaged, in use, full, or of another worker or other items.
     RuntimeError
         If the workers die before they begin, again and again.
+    Exception
+        What `items` raise, once all that was drawn before has its result; the report
+        of that is the `report` of the exception.
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> report = run(
-    ...     lambda x: 6 // x, [1, 0, 3], executor=lambda: ThreadPoolExecutor(2), tries=1
+    ...     int, ["6", "six", "2"], executor=lambda: ThreadPoolExecutor(2), tries=1
     ... )
     >>> print(report)
     2 of 3 items done, 1 failed.
-    - item 1 (0): ZeroDivisionError: integer division or modulo by zero
+    - item 1 ('six'): ValueError: invalid literal for int() with base 10: 'six'
     >>> report.results[0], report.results[2]
     (6, 2)
     """
@@ -143,8 +161,12 @@ def run(
         if report.interrupted:
             pieces += loop.leftovers()
     report.results = list(
-        chain.from_iterable(part for _, part in sorted(pieces, key=_start))
+        chain.from_iterable(part for _, part, _ in sorted(pieces, key=_start))
     )
+    if loop.input_error:
+        with contextlib.suppress(AttributeError):
+            loop.input_error.report = report
+        raise loop.input_error
     if not report.interrupted:
         report.total = len(report.results)
     return report
@@ -165,8 +187,9 @@ def stream(
     """Yield the number of each item and its result, or its `Failure`, as they come.
 
     The arguments are those of `run`. It holds no more than its window, so `items` may
-    be endless, and nothing is drawn from them while nobody asks for results. Leaving
-    the loop early ends the workers.
+    be endless, and nothing is drawn from them while nobody asks for results. To leave
+    early, by `break`, an error or Ctrl-C, use it in a `with`: its end is the end of
+    the workers.
 
     Parameters
     ----------
@@ -175,13 +198,15 @@ def stream(
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> from itertools import count
-    >>> squares = stream(
-    ...     lambda x: x * x, count(), executor=lambda: ThreadPoolExecutor(2), tries=1,
-    ...     ordered=True,
-    ... )
-    >>> next(squares), next(squares), next(squares)
-    ((0, 0), (1, 1), (2, 4))
-    >>> squares.close()
+    >>> threads = lambda: ThreadPoolExecutor(2)
+    >>> with stream(
+    ...     lambda x: x * x, count(), executor=threads, tries=1, ordered=True
+    ... ) as squares:
+    ...     for number, square in squares:
+    ...         if square > 50:
+    ...             break
+    >>> number, square
+    (8, 64)
     """
     options = Options(executor, chunk_size, tries, timeout, journal, progress)
     loop = _loop(worker, items, options, keep_spans=False)
@@ -225,6 +250,8 @@ def _streamed(
         for piece in _in_order(pieces, loop) if ordered else pieces:
             show(piece)
             yield enumerate(piece[1], piece[0])
+        if loop.input_error:
+            raise loop.input_error
 
 
 def _in_order(pieces: Iterator[Piece], loop: Loop) -> Iterator[Piece]:
@@ -297,15 +324,17 @@ def _bar(
     if progress is True:
         from tqdm.auto import tqdm as progress
     bar = progress(total=total)
+    if not hasattr(bar, "update") or not hasattr(bar, "close"):
+        raise TypeError(f"progress(total=...) gave {bar!r}, which is no bar: see tqdm")
     failed = 0
 
     def show(piece: Piece) -> None:
         nonlocal failed
-        lost = sum(isinstance(each, Failure) for each in piece[1])
-        if lost:
+        _, results, lost = piece
+        if lost and hasattr(bar, "set_postfix"):
             failed += lost
             bar.set_postfix(failed=failed)
-        bar.update(len(piece[1]))
+        bar.update(len(results))
 
     try:
         yield show

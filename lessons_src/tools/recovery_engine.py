@@ -11,14 +11,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import (
     BrokenExecutor,
+    CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
 from functools import partial
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_all_start_methods, get_context
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from typing import Any
 
 from lessons_src.tools.recovery_worker import start_worker
@@ -43,6 +45,9 @@ def processes(
     ...     executor.submit(abs, -3).result()
     3
     """
+    known = get_all_start_methods()
+    if start_method not in (None, *known):
+        raise ValueError(f"start_method is {start_method!r}, not one of {known}")
     return partial(
         ProcessPoolExecutor,
         workers,
@@ -59,11 +64,20 @@ def _kill(worker: BaseProcess) -> None:
     # Not worker.kill(): loky's have none
     if worker.exitcode is None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(worker.pid).kill()
+            process = psutil.Process(worker.pid)
+            # What it started would live on, such as a program that hangs
+            family = [*process.children(recursive=True), process]
+            process.kill()
+            for each in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
 
 
 def _is_broken(future: Future) -> bool:
-    return not future.cancelled() and isinstance(future.exception(), BrokenExecutor)
+    try:
+        return isinstance(future.exception(), BrokenExecutor)
+    except CancelledError:
+        return False
 
 
 class Engine:
@@ -86,13 +100,17 @@ class Engine:
             )
         self._factory = factory
         self.pool: Any = None
+        self.landed: SimpleQueue[Future | None] = SimpleQueue()
         self.open()
 
     def open(self) -> None:
         """Make a fresh executor."""
         old, self.pool = self.pool, self._factory()
         if not hasattr(self.pool, "submit") or not hasattr(self.pool, "shutdown"):
-            raise TypeError(f"executor() made {self.pool!r}, which is no Executor")
+            cure = "call it, executor=...()" if callable(self.pool) else "make one"
+            raise TypeError(
+                f"executor() made {self.pool!r}, which is no Executor: {cure}"
+            )
         if self.pool is old:
             raise TypeError(
                 "executor() gave the broken executor again: "
@@ -106,13 +124,10 @@ class Engine:
         self._dead: dict[int, int | None] | None = None
         self._looking = threading.Lock()
 
-    def submit(
-        self, landed: Callable[[Future], object], function: Callable, *args: Any
-    ) -> Future:
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future:
         """Have `function(*args)` run; `landed` gets the future when it is done."""
         future = self.pool.submit(function, *args)
         future.add_done_callback(self._note)
-        future.add_done_callback(landed)
         return future
 
     def _note(self, future: Future) -> None:
@@ -122,6 +137,7 @@ class Engine:
             with self._looking:
                 if self._dead is None:
                     self._dead = self._look_for_dead()
+        self.landed.put(future)
 
     @property
     def dead(self) -> dict[int, int | None]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from itertools import count
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any, NamedTuple
 
 from lessons_src.tools.recovery_chunks import Chunk
@@ -59,10 +59,11 @@ class Flight:
         self._calls = count()
         self._flying: dict[Future, Chunk] = {}
         self._fallen: list[Chunk] = []
-        self._landed: SimpleQueue[Future | None] = SimpleQueue()
         self._stillborn = 0
         self._looked = self._heard = time.monotonic()
         self.broken = False
+        # Whether the one chunk in the air is to have no other beside it
+        self.alone = False
 
     def __len__(self) -> int:
         return len(self._flying)
@@ -82,12 +83,13 @@ class Flight:
             self._marks.clear(chunk.slot)
         call = next(self._calls), self._setup, items, chunk.slot, each
         try:
-            future = self._engine.submit(self._landed.put, run_chunk, *call)
+            future = self._engine.submit(run_chunk, *call)
         except BrokenExecutor:
             self.broken = True
             return False
         self._slots.pop()
         self._flying[future] = chunk
+        self.alone = chunk.alone
         return True
 
     def wait(self) -> Landing | None:
@@ -96,13 +98,13 @@ class Flight:
         if time.monotonic() - self._looked >= pause:
             self._look()
         try:
-            return self._land(self._landed.get(timeout=pause))
+            return self._land(self._engine.landed.get(timeout=pause))
         except Empty:
             return None
 
     def wake(self) -> None:
         """Have `wait` come back; a signal handler may call this."""
-        self._landed.put(None)
+        self._engine.landed.put(None)
 
     def _land(self, future: Future | None) -> Landing | None:
         self._heard = time.monotonic()
@@ -111,6 +113,7 @@ class Flight:
             # Its pool was given up before
             return None
         self._slots.append(chunk.slot)
+        self.alone = False
         try:
             error = future.exception()
         except CancelledError as cancelled:
@@ -157,6 +160,7 @@ class Flight:
             self._slots.append(chunk.slot)
             self._fallen.append(chunk)
         self._flying.clear()
+        self.alone = False
 
     def mend(self) -> tuple[list[Chunk], dict[int, int | None]]:
         """Make a new pool; return what fell with the old one, and who died in it.
@@ -201,8 +205,8 @@ class Flight:
     def last_landings(self) -> list[Landing]:
         """Return what landed before the end and was not waited for."""
         found = []
-        while not self._landed.empty():
-            landing = self._land(self._landed.get())
+        while not self._engine.landed.empty():
+            landing = self._land(self._engine.landed.get())
             if landing and landing.answers:
                 found.append(landing)
             elif landing:

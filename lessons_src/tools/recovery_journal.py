@@ -19,6 +19,8 @@ from typing import Any
 
 # "WRWJ": by which SQLite knows a file of ours
 APPLICATION_ID = 0x5752574A
+# SQLite takes rows of 1,000,000,000 bytes, with what else stands in them
+LARGEST_ROW = 900_000_000
 LAYOUT = """
 create table done (start integer primary key, count integer, items blob, results blob);
 create table worker (name text, packed blob);
@@ -53,7 +55,7 @@ class Journal:
         worker: Callable[[Any], Any],
         dumps: Callable[[Any], bytes],
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self._dumps = dumps
         with self._told():
             self._base = sqlite3.connect(

@@ -6,6 +6,7 @@ judge: no answers -> innocent: again; guilty: again, alone, or given up
 """
 
 import pickle
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -14,7 +15,7 @@ from typing import Any
 from lessons_src.tools.recovery_chunks import Chunk, Sizes, judge
 from lessons_src.tools.recovery_engine import Engine
 from lessons_src.tools.recovery_flight import Flight, Landing
-from lessons_src.tools.recovery_journal import Journal
+from lessons_src.tools.recovery_journal import LARGEST_ROW, Journal
 from lessons_src.tools.recovery_options import Options
 from lessons_src.tools.recovery_report import (
     Failure,
@@ -23,11 +24,11 @@ from lessons_src.tools.recovery_report import (
     Unfinished,
     WorkerDied,
 )
-from lessons_src.tools.recovery_worker import Answers, Raised
+from lessons_src.tools.recovery_worker import Answers, Raised, load_error
 from lessons_src.tools.spans import Span, clock
 
-# The number of a first item, and the results from there on
-Piece = tuple[int, list[Any]]
+# The number of a first item, the results from there on, how many are failures
+Piece = tuple[int, list[Any], int]
 
 
 class Loop:
@@ -59,6 +60,8 @@ class Loop:
         self._ready: deque[Piece] = deque()
         # How many results wait for earlier ones, if they are wanted in order
         self.held = 0
+        # What the items raised when they were drawn
+        self.input_error: Exception | None = None
 
     def pieces(self) -> Iterator[Piece]:
         """Yield results as they come, until all are there or `stop` is called."""
@@ -91,7 +94,7 @@ class Loop:
                 Failure(number, item, error, tries=0)
                 for number, item in enumerate(chunk.items, chunk.start)
             ]
-            self._ready.append((chunk.start, failures))
+            self._ready.append((chunk.start, failures, 0))
         return list(self._ready)
 
     def close(self) -> None:
@@ -121,14 +124,14 @@ class Loop:
 
     def _next(self) -> Chunk | None:
         """Return what may fly now: first what goes again, then new items."""
-        flying = self._flight.chunks
-        if any(chunk.alone for chunk in flying):
+        flight = self._flight
+        if flight.alone:
             return None
         if self._again:
-            if self._again[0].alone and flying:
+            if self._again[0].alone and flight:
                 return None
             return self._again.popleft()
-        if self._exhausted or len(flying) + self.held >= self._flight.window:
+        if self._exhausted or len(flight) + self.held >= flight.window:
             return None
         return self._draw()
 
@@ -139,13 +142,19 @@ class Loop:
         size = kept or self._sizes.next(start)
         if self._journal and not kept:
             size = self._journal.room(start, size)
-        items = list(islice(self._items, size))
+        items: list[Any] = []
+        try:
+            # extend keeps what came before an error
+            items.extend(islice(self._items, size))
+        except Exception as error:
+            # First all that was drawn is to have its result
+            self.input_error = error
         self._drawn += len(items)
         self._exhausted = len(items) < size
-        if self._exhausted and self._journal:
+        if self._exhausted and self._journal and not self.input_error:
             self._journal.check_total(self._drawn)
         if kept:
-            self._ready.append((start, self._journal.read(start, items)))
+            self._ready.append((start, self._journal.read(start, items), 0))
             self.report.resumed += kept
             return None
         return Chunk(start, items) if items else None
@@ -181,7 +190,7 @@ class Loop:
             results[raised.position] = failure
         if self._journal:
             self._keep(chunk, results, answers)
-        self._ready.append((chunk.start, results))
+        self._ready.append((chunk.start, results, len(answers.raised)))
 
     def _refuse_or_split(self, chunk: Chunk, answers: Answers) -> None:
         error, trace = self._error_of(answers.raised[0])
@@ -198,7 +207,7 @@ class Loop:
         """Find the item that cannot travel, or whose result cannot."""
         if len(chunk.items) == 1:
             failure = Failure(chunk.start, chunk.items[0], error, trace)
-            self._ready.append((chunk.start, [failure]))
+            self._ready.append((chunk.start, [failure], 1))
             return
         places = reversed(range(len(chunk.items)))
         self._again.extendleft(chunk.part(place, place + 1) for place in places)
@@ -207,22 +216,29 @@ class Loop:
         if self._dumps is None:
             return raised.error, raised.trace
         try:
-            return pickle.loads(raised.error), raised.trace
+            return load_error(raised.error), raised.trace
         except Exception:
             # Its class can be imported by the worker only
             return RuntimeError(raised.trace.strip().splitlines()[-1]), raised.trace
 
     def _keep(self, chunk: Chunk, results: list[Any], answers: Answers) -> None:
         """Write to the journal what is done; failures are to run again next time."""
-        if not answers.raised:
+        if not answers.raised and len(answers.results) < LARGEST_ROW:
             self._journal.write(chunk.start, chunk.items, answers.results)
             return
-        failed = sorted(each.position for each in answers.raised)
-        for before, after in zip([-1, *failed], [*failed, len(results)], strict=True):
-            part = slice(before + 1, after)
-            if chunk.items[part]:
-                packed = self._dumps(results[part])
-                self._journal.write(chunk.start + part.start, chunk.items[part], packed)
+        for place, (item, result) in enumerate(zip(chunk.items, results, strict=True)):
+            if isinstance(result, Failure):
+                continue
+            packed = self._dumps([result])
+            if len(packed) < LARGEST_ROW:
+                self._journal.write(chunk.start + place, [item], packed)
+            else:
+                warnings.warn(
+                    f"the result of item {chunk.start + place} is too large for the "
+                    "journal: the next run will make it again",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def _add_span(
         self,
@@ -266,7 +282,7 @@ class Loop:
                 failure = self._failure(
                     guilty, chunk.overdue, mark.process, code, error
                 )
-                self._ready.append((guilty.start, [failure]))
+                self._ready.append((guilty.start, [failure], 1))
         self._again.extendleft(reversed(again))
 
     def _failure(

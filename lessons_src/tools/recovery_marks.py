@@ -23,7 +23,7 @@ BETWEEN_ITEMS = -1
 class Mark(NamedTuple):
     """Who runs a chunk, the position of its item, since when (ns), in which thread.
 
-    All zeros mean that nobody has begun.
+    Process 0 means that nobody has begun; then the rest means nothing.
     """
 
     process: int = 0
@@ -59,9 +59,8 @@ class Marks:
         return Mark(*self._numbers[_place(slot)])
 
     def clear(self, slot: int) -> None:
-        """Make `slot` ready for the next chunk."""
-        for place in range(NUMBERS * slot, NUMBERS * (slot + 1)):
-            self._numbers[place] = 0
+        """Make `slot` ready for the next chunk: nobody has begun."""
+        self._numbers[NUMBERS * slot + PROCESS] = 0
 
     def close(self) -> None:
         """Remove the file."""

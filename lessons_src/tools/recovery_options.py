@@ -1,5 +1,6 @@
 """The options of `recovery`, and what is refused before any worker starts."""
 
+import inspect
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,16 @@ class Options:
 
     def __post_init__(self) -> None:
         size, tries, timeout = self.chunk_size, self.tries, self.timeout
+        for name, value in (("chunk_size", size), ("tries", tries)):
+            if not isinstance(value, int | None):
+                raise TypeError(f"{name} is {value!r}, not a whole number")
+        if not isinstance(timeout, int | float | None):
+            raise TypeError(f"timeout is {timeout!r}, not a number of seconds")
+        if self.progress not in (True, False) and not callable(self.progress):
+            raise TypeError(
+                f"progress is {self.progress!r}: give True, or what makes a bar, such "
+                "as functools.partial(tqdm, desc='files')"
+            )
         if size is not None and size < 1:
             raise ValueError(f"chunk_size is {size}: give 1 or more, or leave it out")
         if tries < 1:
@@ -48,7 +59,7 @@ def refuse_limits(engine: Engine, options: Options) -> None:
     if engine.in_process and options.tries > 1:
         # Told where `run` or `stream` is called
         warnings.warn(
-            f"{engine.limits} (tries=1 says that you know)",
+            f"{engine.limits}; with tries=1 this is not said again",
             RuntimeWarning,
             stacklevel=4,
         )
@@ -61,6 +72,11 @@ def refuse_worker(
     if not callable(worker):
         raise TypeError(
             f"worker is {worker!r}, not a function: pass the function itself, uncalled"
+        )
+    if inspect.iscoroutinefunction(worker):
+        raise TypeError(
+            f"worker {worker!r} is a coroutine function, which only an event loop "
+            "runs: use asyncio, or a plain function that calls asyncio.run"
         )
     if engine.shares_memory and options.journal is None:
         return

@@ -3,11 +3,15 @@
 import reprlib
 import signal
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any
 
 from lessons_src.tools.spans import Span
 
 FAILURES_TOLD = 10
+MESSAGE_LENGTH = 200
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,9 @@ class Failure:
     index, item
         Which one, counted from 0.
     error
-        What the worker raised; `WorkerDied` if its process ended; `TimeoutError` if
-        it was ended because the item took too long.
+        What the worker raised, or a `RuntimeError` with its words if that cannot be
+        pickled; `WorkerDied` if its process ended; `ItemTimeoutError` if it was ended
+        because the item took too long; `Unfinished` if Ctrl-C came first.
     cause
         The worker's traceback, as text; None if the worker left none.
     pid
@@ -55,7 +60,7 @@ class Failure:
             return f"signal {-self.exit_code}"
 
     def __str__(self) -> str:
-        item = f"item {self.index} ({reprlib.repr(self.item)})"
+        item = f"item {self.index} ({_SHORT.repr(self.item)})"
         if not isinstance(self.error, WorkerDied | ItemTimeoutError):
             return f"{item}: {_in_words(self.error)}"
         end = None if self.exit_code is None else f"exit code {self.exit_code}"
@@ -92,7 +97,8 @@ class Report:
         How many items there are; None if nobody knows, as with a generator that
         was interrupted.
     interrupted
-        Whether Ctrl-C ended it early; then `results` ends with the last item begun.
+        Whether Ctrl-C ended it early; then `results` ends with the last item drawn,
+        and those without a result stand there as `Unfinished`.
     restarts
         How often the pool was made anew.
     reruns
@@ -153,6 +159,6 @@ def _times(number: int) -> str:
 
 
 def _in_words(error: BaseException) -> str:
-    first = str(error).partition("\n")[0]
+    first = shorten(str(error).partition("\n")[0], MESSAGE_LENGTH, placeholder=" ...")
     name = type(error).__name__
     return f"{name}: {first}" if first else name

@@ -163,10 +163,38 @@ def _raised(
         packed = dumps(error)
         pickle.loads(packed)
     except Exception:
-        # Its class wants more arguments than it keeps, or it holds a lock
-        words = "".join(traceback.format_exception_only(error)).strip()
-        packed = pickle.dumps(RuntimeError(words))
+        packed = _packed_in_parts(error, dumps)
     return Raised(position, packed, trace)
+
+
+def _packed_in_parts(error: BaseException, dumps: Callable[[Any], bytes]) -> bytes:
+    """Pack an `error` that Python's own way cannot load, or cannot pack."""
+    try:
+        # Its class wants more arguments than it keeps, as many a client's do
+        packed = dumps(_Parts(type(error), error.args, error.__dict__))
+        load_error(packed)
+        return packed
+    except Exception:
+        # It holds what cannot be packed, such as a lock
+        words = "".join(traceback.format_exception_only(error)).strip()
+        return pickle.dumps(RuntimeError(words))
+
+
+class _Parts(NamedTuple):
+    kind: type[BaseException]
+    args: tuple[Any, ...]
+    state: dict[str, Any]
+
+
+def load_error(packed: bytes) -> BaseException:
+    """Load an error that `run_chunk` packed, without calling its constructor."""
+    error = pickle.loads(packed)
+    if isinstance(error, _Parts):
+        parts = error
+        error = parts.kind.__new__(parts.kind)
+        error.args = parts.args
+        error.__dict__.update(parts.state)
+    return error
 
 
 # By process, for a worker may fork workers of its own, which inherit this
@@ -189,7 +217,10 @@ def stay_with_parent(me: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     # loky's workers have a parent without a handle, and a watch of their own
     with contextlib.suppress(ValueError):
-        if parent_process() is not None and parent_process().is_alive():
+        if parent_process() is not None and parent_process().is_alive() in (
+            True,
+            False,
+        ):
             threading.Thread(target=_end_with_parent, args=[me], daemon=True).start()
 
 
