@@ -3,12 +3,12 @@
 import concurrent.futures
 import json
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import faults
-import loky
 import pytest
 from faults import COUNT, GUILTY, items_with, square
 
@@ -18,6 +18,7 @@ from lessons_src.tools.recovery import ItemTimeoutError, WorkerDied, processes, 
 InterpreterPoolExecutor = getattr(concurrent.futures, "InterpreterPoolExecutor", None)
 TRIES = 2
 LIMIT = 0.5  # of an item, in seconds: nothing here takes longer, but a hang
+ENGINE_LIMIT = 300
 
 # The error of the report, how often the guilty item runs, whether its worker dies
 COSTS_AN_ITEM = {
@@ -26,8 +27,7 @@ COSTS_AN_ITEM = {
     "memory": (MemoryError, 1),
     "unpicklable result": (TypeError, 1),
     "unpicklable error": (RuntimeError, 1),
-    # Dask teaches Python to load it after all
-    "unloadable error": ((RuntimeError, faults.Unloadable), 1),
+    "unloadable error": (faults.Unloadable, 1),
     "unloadable result": (ValueError, 2),
     "unpicklable item": (TypeError, 0),
     "unloadable item": (ValueError, 0),
@@ -104,17 +104,6 @@ def test_a_death_costs_one_item_in_as_many_runs_as_it_has_tries(
     assert max(n for i, n in faults.runs(tmp_path).items() if i != GUILTY) <= 2
 
 
-@pytest.mark.parametrize("fault", [*COSTS_AN_ITEM, *COSTS_A_WORKER])
-def test_loky_pays_the_same(fault, tmp_path):
-    error, _ = {**COSTS_AN_ITEM, **COSTS_A_WORKER}[fault]
-    report = run_with(fault, tmp_path, lambda: loky.ProcessPoolExecutor(2))
-    assert_only_the_guilty_failed(report, error)
-    if fault in COSTS_AN_ITEM:
-        assert_no_death(report, tmp_path, COSTS_AN_ITEM[fault][1])
-    else:
-        assert faults.runs(tmp_path)[GUILTY] == report.restarts == TRIES
-
-
 @pytest.mark.parametrize("fault", TRIED_IN_THREADS)
 def test_in_threads_what_need_not_travel_is_no_fault(fault, tmp_path):
     report = run_with(fault, tmp_path, lambda: ThreadPoolExecutor(2), tries=1)
@@ -125,100 +114,90 @@ def test_in_threads_what_need_not_travel_is_no_fault(fault, tmp_path):
         (failure,) = report.failures
         assert failure.index == GUILTY
         # The error itself, as it was raised
-        wanted = {
-            "unpicklable error": faults.Unpicklable,
-            "unloadable error": faults.Unloadable,
-        }.get(fault, COSTS_AN_ITEM[fault][0])
-        assert type(failure.error) is wanted
+        wanted = {"unpicklable error": faults.Unpicklable}
+        assert type(failure.error) is wanted.get(fault, COSTS_AN_ITEM[fault][0])
     assert set(faults.runs(tmp_path).values()) == {1}
 
 
-@pytest.mark.skipif(InterpreterPoolExecutor is None, reason="from Python 3.14 on")
-@pytest.mark.parametrize("fault", COSTS_AN_ITEM)
-def test_sub_interpreters_pay_the_same(fault, tmp_path):
-    error, guilty_runs = COSTS_AN_ITEM[fault]
-    report = run_with(fault, tmp_path, lambda: InterpreterPoolExecutor(2), tries=1)
-    assert_only_the_guilty_failed(report, error)
-    assert_no_death(report, tmp_path, guilty_runs)
-
-
-# Dask has threads and processes of its own: all that it does happens in a child
-DASK = """
-import dask, json, logging, sys
-from distributed import Client, LocalCluster
-from pathlib import Path
-
-sys.path.insert(0, {tests!r})
-import faults
-from lessons_src.tools.recovery import run
-
-settings = {{
-    # Dask blames a task for a death after four; one will do here
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.comm.timeouts.connect": "5s",
-}}
-
-def said(fault, client):
-    folder = Path({folder!r}, fault)
-    folder.mkdir()
-    items = faults.items_with(fault, folder)
-    report = run(faults.square, items, executor=client.get_executor, chunk_size=5)
-    runs = faults.runs(folder)
-    failure = report.failures[0]
-    right = [n for n, result in enumerate(report.results) if result == n * n]
-    print(json.dumps([fault, len(report.failures), right, failure.index,
-                      type(failure.error).__name__, failure.tries,
-                      runs.get(faults.GUILTY, 0), max(runs.values())]), flush=True)
-
-if __name__ == "__main__":
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with dask.config.set(settings), LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0",
-        silence_logs=logging.CRITICAL,
-    ) as cluster, Client(cluster) as client:
-        for fault in {faults!r}:
-            said(fault, client)
-        try:
-            run(abs, [1], executor=client.get_executor, timeout=1)
-        except ValueError as error:
-            print(json.dumps(["timeout", str(error)]))
-"""
+# Engines of others, each in one child for all its faults; see foreign_engines.py
+FOREIGN = {
+    "loky": [*COSTS_AN_ITEM, *COSTS_A_WORKER],
+    # It cannot end a worker that hangs
+    "dask": [*COSTS_AN_ITEM, *DEATHS],
+    "interpreters": [*COSTS_AN_ITEM] if InterpreterPoolExecutor else [],
+}
+PROGRAM = Path(faults.__file__).with_name("foreign_engines.py")
 
 
 @pytest.fixture(scope="module")
-def dask_said(tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("dask"))
-    tried = [*COSTS_AN_ITEM, *DEATHS]
-    tests = str(Path(faults.__file__).parent)
-    outcome = run_code(DASK.format(folder=folder, faults=tried, tests=tests), 150)
-    assert outcome.exit_code == 0, outcome.errors
-    lines = [line for line in outcome.output.splitlines() if line.startswith("[")]
-    return {fault: said for fault, *said in map(json.loads, lines)}
+def said(tmp_path_factory):
+    """Return what an engine said of a fault; each engine is asked once."""
+
+    @cache
+    def ask(engine):
+        folder = tmp_path_factory.mktemp(engine)
+        path = os.pathsep.join([str(PROGRAM.parent), *sys.path])
+        outcome = run_code(
+            PROGRAM.read_text(encoding="utf-8"),
+            ENGINE_LIMIT,
+            engine,
+            folder,
+            *FOREIGN[engine],
+            env={"PYTHONPATH": path},
+        )
+        assert outcome.exit_code == 0, outcome
+        lines = [line for line in outcome.output.splitlines() if line.startswith("[")]
+        return dict(map(json.loads, lines))
+
+    return ask
 
 
-@pytest.mark.parametrize("fault", COSTS_AN_ITEM)
-def test_dask_pays_the_same_for_an_error(fault, dask_said):
+def cases(faults_of_interest):
+    return [
+        (engine, fault)
+        for engine, tried in FOREIGN.items()
+        for fault in tried
+        if fault in faults_of_interest
+    ]
+
+
+@pytest.mark.timeout(ENGINE_LIMIT + 60)
+@pytest.mark.parametrize(("engine", "fault"), cases(COSTS_AN_ITEM))
+def test_a_foreign_engine_pays_the_same_for_an_error(engine, fault, said):
     error, guilty_runs = COSTS_AN_ITEM[fault]
-    failures, right, index, name, tries, runs, most = dask_said[fault]
-    assert (failures, index, tries, runs) == (1, GUILTY, 1, guilty_runs)
-    assert right == [n for n in range(COUNT) if n != GUILTY]
-    assert name in str(error), name
-    assert most == max(1, guilty_runs)
-
-
-@pytest.mark.parametrize("fault", DEATHS)
-def test_dask_pays_one_run_more_for_a_death(fault, dask_said):
-    failures, right, index, name, tries, runs, _ = dask_said[fault]
-    assert (failures, index, name, tries) == (1, GUILTY, "WorkerDied", TRIES)
-    assert right == [n for n in range(COUNT) if n != GUILTY]
-    # It does not say who died, so the first death only makes a suspect
-    assert runs == TRIES + 1
-
-
-def test_dask_refuses_a_timeout_before_it_starts(dask_said):
-    assert (
-        "no timeout with this executor, for ClientExecutor" in dask_said["timeout"][0]
+    cost = said(engine)[fault]
+    assert cost["errors"] == [error.__name__]
+    assert (cost["failed"], cost["tries"], cost["restarts"]) == ([GUILTY], [1], 0)
+    assert cost["right"] == [n for n in range(COUNT) if n != GUILTY]
+    assert (cost["guilty runs"], cost["most runs"]) == (
+        guilty_runs,
+        max(1, guilty_runs),
     )
+
+
+@pytest.mark.timeout(ENGINE_LIMIT + 60)
+@pytest.mark.parametrize(("engine", "fault"), cases(COSTS_A_WORKER))
+def test_a_foreign_engine_pays_the_same_for_a_death(engine, fault, said):
+    error, _ = COSTS_A_WORKER[fault]
+    cost = said(engine)[fault]
+    assert cost["errors"] == [error.__name__]
+    assert (cost["failed"], cost["tries"]) == ([GUILTY], [TRIES])
+    assert cost["right"] == [n for n in range(COUNT) if n != GUILTY]
+    # Dask does not say who died, so the first death only makes a suspect; and it
+    # starts its workers again by itself
+    dask = engine == "dask"
+    assert cost["guilty runs"] == TRIES + dask
+    assert cost["restarts"] == (0 if dask else TRIES)
+
+
+@pytest.mark.timeout(ENGINE_LIMIT + 60)
+@pytest.mark.parametrize("engine", [name for name, tried in FOREIGN.items() if tried])
+def test_what_a_foreign_engine_can_is_known_before_it_starts(engine, said):
+    refused = "no timeout with this executor" in said(engine)["timeout"]
+    assert refused == (engine != "loky")
+    if engine != "interpreters":
+        # They pack functions by value
+        assert said(engine)["lambda"] == [2, 3]
 
 
 def test_what_threads_cannot_do_is_said_before_they_start():
