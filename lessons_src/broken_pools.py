@@ -6,46 +6,31 @@
     nothing, ever     <- a multiprocessing.Pool starts a new worker, and forgets
 
 The programs that break pools on a leash are in the folder `listings`, their names
-begin with `broken_pools_`.
+begin with `broken_pools_`; `broken_pools_tables` runs them.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_all_start_methods
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from lessons_src.tools.recorded import RECORDED_LINE, live_or_recorded, transcript
 from lessons_src.tools.timeline import Recorder, Span
-
-# A spawned child imports this module: what only the parent needs is imported in
-# the function that needs it
-if TYPE_CHECKING:
-    from lessons_src.tools.leash import Outcome
 
 PARCELS = ["apples", "books", "bomb", "cups", "dates", "eggs"]
 # In the story of one pool they are being opened when the bomb goes off
 BUSY = ("books", "cups")
 NAP_SECONDS = 0.1
 LONG_SECONDS = 60
-LEASH_SECONDS = 60
-AT_ONCE = 4
 END_OF_EXECUTOR = "--- the executor is done ---"
-PROGRAMS = [
-    f"broken_pools_{name}"
-    for name in ("guard", "no_guard", "below_guard", "import", "dash_c")
-]
-CELL = "broken_pools_cell"
 ERROR_LINE = re.compile(r"(?:Fatal Python error: |^(?:\w+\.)*(?=\w+Error))(.+?)(?::|$)")
 
 
@@ -68,8 +53,9 @@ class Fate(NamedTuple):
         What `result` gave for the spoilt task, and for the next one.
     why
         The error that the `__cause__` of a BrokenProcessPool names, or "".
-    exit_code
-        With which the worker ended that opened the task before, if it did.
+    exit_code, signal
+        How the worker ended that opened the task before, if it did; the name of the
+        signal, or "".
     pool_task, pool_after
         The answer or the error of the two out of a `multiprocessing.Pool`, or "never".
     stderr
@@ -85,16 +71,12 @@ class Fate(NamedTuple):
     why: str
     after: str
     exit_code: int | None
+    # A name, for a recorded one may be of a signal that this system does not know
+    signal: str
     pool_task: str
     pool_after: str
     stderr: str = ""
     recorded: bool = False
-
-    @property
-    def signal(self) -> str:
-        """The name of the signal that ended the worker, or ""."""
-        code = self.exit_code or 0
-        return signal.Signals(-code).name if code < 0 else ""
 
 
 class SlowDown(Exception):
@@ -172,6 +154,18 @@ def story_of(marks: Iterable[Span], stop: float) -> list[Span]:
         kind = "working" if mark.task in done else cut
         story.append(mark._replace(stop=done.get(mark.task, stop), kind=kind))
     return story
+
+
+def last_error(text: str) -> str:
+    r"""Return the name of the last error that Python printed in `text`, or "".
+
+    >>> last_error("Traceback ...\nTypeError: 1 missing\n")
+    'TypeError'
+    >>> last_error("Process 12 terminated abruptly with exit code -9")
+    ''
+    """
+    found = [match for line in text.splitlines() if (match := ERROR_LINE.match(line))]
+    return found[-1][1] if found else ""
 
 
 def careful(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -257,133 +251,6 @@ POSIX_CAUSES = {
 }
 
 
-def try_causes(method: str) -> dict[str, Fate]:
-    """Let each cause spoil an executor and a Pool of the start method `method`.
-
-    Each does so on a leash of its own. Where a system lacks the signals, the fates of
-    a run on Linux stand for them.
-    """
-    if "fork" in get_all_start_methods():
-        return fates_of([*CAUSES, *POSIX_CAUSES], method)
-    lines = transcript("broken_pools_fates").splitlines()
-    recorded = [Fate(*json.loads(line))._replace(recorded=True) for line in lines]
-    return fates_of(CAUSES, method) | {fate.name: fate for fate in recorded}
-
-
-def fates_of(names: Iterable[str], method: str) -> dict[str, Fate]:
-    """Try the causes of `names`, some at a time."""
-    names = list(names)
-    fates = {}
-    for name, run in zip(names, leashed("cause", method, names), strict=True):
-        # What the Pool's workers say, and are cut off in, is another story
-        stderr = last_error(run.errors.partition(END_OF_EXECUTOR)[0])
-        fates[name] = Fate(*json.loads(run.output))._replace(stderr=stderr)
-    return fates
-
-
-def leashed(program_name: str, method: str, names: Iterable[str]) -> list[Outcome]:
-    """Run one of our programs for each of `names`, some at a time, on leashes.
-
-    What a worker says when C code ends it is said by `faulthandler`.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from lessons_src.tools.leash import run_code
-    from lessons_src.tools.programs import program
-
-    text = program(f"broken_pools_{program_name}")
-    loud = {"PYTHONFAULTHANDLER": "1"}
-
-    def run(name: str) -> Outcome:
-        return run_code(text, LEASH_SECONDS, method, name, env=loud)
-
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        return list(threads.map(run, names))
-
-
-def last_error(text: str) -> str:
-    r"""Return the name of the last error that Python printed in `text`, or "".
-
-    >>> last_error("Traceback ...\nTypeError: 1 missing\n")
-    'TypeError'
-    >>> last_error("Process 12 terminated abruptly with exit code -9")
-    ''
-    """
-    found = [match for line in text.splitlines() if (match := ERROR_LINE.match(line))]
-    return found[-1][1] if found else ""
-
-
-def executor_table(fates: Iterable[Fate]) -> str:
-    """Say what an executor makes of each of `fates`."""
-    rows = {
-        fate: (
-            fate.careful and f"caught {fate.careful}",
-            fate.task,
-            "broken" if fate.after == BrokenProcessPool.__name__ else "works",
-        )
-        for fate in fates
-    }
-    return table(("try/except", "result() raised", "the pool then"), rows)
-
-
-def pool_table(fates: Iterable[Fate]) -> str:
-    """Say what a `multiprocessing.Pool` makes of each of `fates`."""
-    rows = {fate: (fate.pool_task, fate.pool_after) for fate in fates}
-    return table(("get() of the task", "get() of the next task"), rows)
-
-
-def clue_table(fates: Iterable[Fate]) -> str:
-    """Say which clues each of `fates` leaves behind that breaks the executor."""
-    rows = {fate: clues(fate) for fate in fates if fate.exit_code is not None}
-    return table(("__cause__", "exit code", "signal", "stderr"), rows)
-
-
-def clues(fate: Fate) -> tuple[str, str, str, str]:
-    """Return what a broken executor leaves behind to read.
-
-    >>> clues(Fate("?", "", "", "", "", "", -9, "", ""))
-    ('-', '-9', 'SIGKILL', '-')
-    """
-    found = (fate.why, str(fate.exit_code), fate.signal, fate.stderr)
-    return tuple(clue or "-" for clue in found)
-
-
-def table(header: Sequence[str], rows: Mapping[Fate, Sequence[str]]) -> str:
-    """Lay out the cells of each fate; what is recorded comes last, below a note."""
-    cells = [("cause", *header), *((fate.name, *rows[fate]) for fate in rows)]
-    lines = lay_out(cells).splitlines()
-    recorded = [fate.recorded for fate in rows]
-    if True in recorded:
-        lines.insert(recorded.index(True) + 1, RECORDED_LINE.rstrip())
-    return "\n".join(lines)
-
-
-def lay_out(rows: Sequence[Sequence[str]]) -> str:
-    """Put `rows` below each other, in columns.
-
-    >>> print(lay_out([("cause", "result"), ("an error", "-")]))
-    cause     result
-    an error  -
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-
-def start_table() -> str:
-    """Run six programs by `spawn`, on leashes: what result() and stderr say of each."""
-    from lessons_src.tools.leash import run_cell
-    from lessons_src.tools.programs import program, run_programs
-
-    runs = run_programs(*PROGRAMS, limit=LEASH_SECONDS)
-    runs |= run_programs(CELL, limit=LEASH_SECONDS, run=run_cell)
-    rows = [("program", "result() raised", "stderr")]
-    for name, run in runs.items():
-        title = program(name).partition("\n")[0].removeprefix("# ")
-        raised = sorted(set(run.output.split()) - {"NoneType"})
-        rows.append((title, " ".join(raised) or "-", last_error(run.errors) or "-"))
-    return lay_out(rows)
-
-
 class Ran(NamedTuple):
     """What came of numbered tasks: answers, errors, and those whose pool broke."""
 
@@ -434,33 +301,3 @@ def run_each(
             if not alone.broken:
                 break
     return ran
-
-
-def run_bugs(method: str) -> dict[str, dict[str, str]]:
-    """Run the article's function on rigged tasks, on leashes: what came of each."""
-    groups = ["start", "tasks", "lost", "said"]
-    runs = leashed("bugs", method, groups)
-    bugs = {
-        name: json.loads(run.output) for name, run in zip(groups, runs, strict=True)
-    }
-    return bugs | {"cost": {"one task, cpu_n = 20, by fork": workers_for_one_task()}}
-
-
-def workers_for_one_task() -> str:
-    """Let the article start a pool of 20 by fork for one task, on a leash."""
-
-    def run() -> str:
-        return leashed("bugs", "fork", ["cost"])[0].output
-
-    live = "fork" in get_all_start_methods()
-    return live_or_recorded("broken_pools_workers", run, live).strip()
-
-
-def told(bugs: Mapping[str, str]) -> str:
-    """Say what came of each of `bugs`.
-
-    >>> print(told({"no worker": "NameError"}))
-    no worker
-        NameError
-    """
-    return "\n".join(f"{name}\n    {outcome}" for name, outcome in bugs.items())

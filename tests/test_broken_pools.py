@@ -3,19 +3,18 @@ import pickle
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from enum import IntEnum
 from functools import partial
 from multiprocessing import get_all_start_methods
 
 import pytest
 
-from lessons_src import broken_pools as lesson
+from lessons_src import broken_pools_tables as tables
 from lessons_src.broken_pools import (
     CAUSES,
-    CELL,
     DEEP_IN_C,
     PARCELS,
     POSIX_CAUSES,
-    PROGRAMS,
     SURPRISES,
     Fate,
     Ran,
@@ -24,23 +23,27 @@ from lessons_src.broken_pools import (
     ask_server,
     break_seal,
     careful,
-    clue_table,
-    executor_table,
     fail_with_lock,
-    fates_of,
     last_error,
-    lay_out,
-    leashed,
     open_on_record,
     open_parcel,
     open_slowly,
     open_unhurried,
-    pool_table,
-    run_bugs,
     run_each,
     run_round,
-    start_table,
     story_of,
+)
+from lessons_src.broken_pools_tables import (
+    CELL,
+    PROGRAMS,
+    clue_table,
+    executor_table,
+    fates_of,
+    lay_out,
+    leashed,
+    pool_table,
+    run_bugs,
+    start_table,
     told,
     try_causes,
     workers_for_one_task,
@@ -79,14 +82,14 @@ BREAKS = {
     "initializer fails": ("", "", 0, "ValueError", "never"),
     "os._exit(0)": ("", "", 0, "", NEXT),
 }
-# Exit code and stderr
+# Exit code, signal and stderr
 SIGNALS = {
-    "killed, as out of memory": (-9, ""),
-    "terminated": (-15, ""),
-    "crash in C": (-11, "Segmentation fault"),
-    "abort in C++": (-6, "Aborted"),
-    "CPU time used up": (-24, ""),
-    "closes all files": (None, ""),
+    "killed, as out of memory": (-9, "SIGKILL", ""),
+    "terminated": (-15, "SIGTERM", ""),
+    "crash in C": (-11, "SIGSEGV", "Segmentation fault"),
+    "abort in C++": (-6, "SIGABRT", "Aborted"),
+    "CPU time used up": (-24, "SIGXCPU", ""),
+    "closes all files": (None, "", ""),
 }
 
 
@@ -117,6 +120,7 @@ def test_a_fault_that_breaks_the_pool(fates, name):
     assert (fate.task, fate.after) == (BROKEN, BROKEN)
     assert (fate.careful, fate.why) == (caught, why)
     assert (fate.exit_code, fate.stderr) == (code, stderr)
+    assert fate.signal == ("SIGTERM" if code < 0 else "")
     assert (fate.pool_task, fate.pool_after) == ("never", pool_after)
 
 
@@ -127,7 +131,7 @@ def test_a_signal_breaks_the_pool(fates, name):
     assert (fate.before, fate.careful, fate.why) == (ANSWER, "", "")
     assert (fate.task, fate.after) == (BROKEN, BROKEN)
     assert (fate.pool_task, fate.pool_after) == ("never", NEXT)
-    assert (fate.exit_code, fate.stderr) == SIGNALS[name]
+    assert (fate.exit_code, fate.signal, fate.stderr) == SIGNALS[name]
 
 
 @needs_signals
@@ -140,8 +144,8 @@ def test_the_recorded_fates_are_those_of_a_run(fates):
 
 
 def test_a_system_without_signals_shows_recorded_fates_below_a_note(monkeypatch):
-    monkeypatch.setattr(lesson, "get_all_start_methods", lambda: ["spawn"])
-    monkeypatch.setattr(lesson, "CAUSES", {"an error": CAUSES["an error"]})
+    monkeypatch.setattr(tables, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.setattr(tables, "CAUSES", {"an error": CAUSES["an error"]})
     fates = try_causes("spawn")
     assert [fate.recorded for fate in fates.values()] == [False] + [True] * 6
     for table in (executor_table, pool_table):
@@ -157,7 +161,7 @@ def test_recursion_in_c_depends_on_the_python():
 
 
 def fate_of(name="a cause", **changed):
-    fate = Fate(name, ANSWER, "", BROKEN, "", BROKEN, -9, "never", NEXT)
+    fate = Fate(name, ANSWER, "", BROKEN, "", BROKEN, -9, "SIGKILL", "never", NEXT)
     return fate._replace(**changed)
 
 
@@ -178,11 +182,31 @@ def test_a_clue_table_has_those_whose_worker_ended():
     ]
 
 
-@pytest.mark.parametrize(
-    ("code", "name"), [(0, ""), (3, ""), (None, ""), (-6, "SIGABRT")]
-)
-def test_only_codes_below_zero_are_signals(code, name):
-    assert fate_of(exit_code=code).signal == name
+def test_recorded_clues_can_be_told_where_their_signals_are_unknown(monkeypatch):
+    monkeypatch.setattr(tables, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.setattr(tables, "CAUSES", {})
+    windows = IntEnum("Signals", {"SIGSEGV": 11, "SIGTERM": 15})
+    monkeypatch.setattr("signal.Signals", windows)
+    note, *rows = clue_table(try_causes("spawn").values()).splitlines()[1:]
+    assert note == RECORDED_LINE.rstrip()
+    assert [row.split()[-2] for row in rows] == [
+        "SIGKILL",
+        "SIGTERM",
+        "Segmentation",
+        "SIGABRT",
+        "SIGXCPU",
+    ]
+
+
+def test_a_program_that_is_not_done_in_time_says_so(monkeypatch):
+    monkeypatch.setattr(tables, "LEASH_SECONDS", 0.01)
+    with pytest.raises(RuntimeError, match="cause, an error: "):
+        leashed("cause", "spawn", ["an error"])
+
+
+def test_a_program_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="KeyError: 'no such cause'"):
+        leashed("cause", "spawn", ["no such cause"])
 
 
 @pytest.mark.parametrize(
@@ -408,7 +432,7 @@ def test_fork_starts_all_workers_for_one_task():
 
 
 def test_a_system_without_fork_shows_the_recorded_count(monkeypatch):
-    monkeypatch.setattr(lesson, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.setattr(tables, "get_all_start_methods", lambda: ["spawn"])
     assert workers_for_one_task().startswith(RECORDED_LINE)
 
 
@@ -457,7 +481,7 @@ def test_recovery_names_all_six_surprises(start_method):
         "rock": "ValueError",
         "exit": "SystemExit",
         "sealed box": "ValueError",
-        "busy line": "RuntimeError",
+        "busy line": "SlowDown",
         "glue": "ItemTimeoutError",
     }
     good = [each for each in report.results if not isinstance(each, Failure)]

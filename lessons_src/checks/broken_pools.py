@@ -6,7 +6,8 @@ from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, NamedTuple
 
-from lessons_src.broken_pools import Ran, lay_out
+from lessons_src.broken_pools import Ran
+from lessons_src.broken_pools_tables import lay_out
 from lessons_src.tools.verdict import Wrong, judged
 
 
@@ -21,7 +22,7 @@ class Incident(NamedTuple):
 INCIDENTS = {
     "A": Incident("-", "-15 -9 -15", "-"),
     "B": Incident("TypeError: NotFound() lacks 1 argument", "-15 -15", "-"),
-    "C": Incident("-", "1 -15", "AttributeError: no 'resize'"),
+    "C": Incident("-", "1 -15", "Can't get attribute 'resize'"),
     "D": Incident("-", "-15 -11", "Segmentation fault"),
 }
 CURES = {
@@ -71,20 +72,20 @@ def exercise_1(answer: Mapping[str, int]) -> str:
 def exercise_2(kind: type[Exception]) -> str:
     """Check that an error of the class `kind` survives the post as it was."""
     if kind is None:
-        raise Wrong("There is no answer yet.", "Look at `__reduce__`.")
+        raise Wrong(
+            "There is no answer yet.",
+            "`__reduce__` returns what unpickling is to call, and its arguments.",
+        )
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         raise Wrong("The answer should be the class itself, a kind of Exception.")
     sent = kind(MESSAGE, response=RESPONSE)
     if (str(sent), getattr(sent, "response", None)) != (MESSAGE, RESPONSE):
-        raise Wrong("The error does not hold its message and its response any more.")
-    try:
-        got = pickle.loads(pickle.dumps(sent))
-    except TypeError as error:
         raise Wrong(
-            f"It cannot be unpickled. TypeError: {error}",
-            "Unpickling calls what `__reduce__` names. By default that is "
-            "kind(*error.args), without the response.",
-        ) from None
+            f"Before it travels, str(error) is {str(sent)!r} and its response "
+            f"{getattr(sent, 'response', None)!r}.",
+            f"They should be {MESSAGE!r} and {RESPONSE}, as with SlowDown.",
+        )
+    got = _travelled(sent)
     if type(got) is not kind:
         raise Wrong(f"What came out is a {type(got).__name__}, not this class.")
     if str(got) != MESSAGE:
@@ -92,6 +93,25 @@ def exercise_2(kind: type[Exception]) -> str:
     if getattr(got, "response", None) != RESPONSE:
         raise Wrong("The response was lost on the way.", "Send it, too.")
     return "The error comes out as it went in, and breaks no pool."
+
+
+def _travelled(sent: Exception) -> Any:
+    try:
+        packed = pickle.dumps(sent)
+    except Exception as error:
+        raise Wrong(
+            f"It cannot even be pickled. {type(error).__name__}: {error}",
+            "`__reduce__` returns two things: a function that can be imported, or a "
+            "partial of one, and the tuple of its arguments.",
+        ) from None
+    try:
+        return pickle.loads(packed)
+    except Exception as error:
+        raise Wrong(
+            f"It cannot be unpickled. {type(error).__name__}: {error}",
+            "Unpickling calls what `__reduce__` names. By default that is "
+            "kind(*error.args), without the response.",
+        ) from None
 
 
 @judged
@@ -113,7 +133,7 @@ def _pools_for(run_halves: Callable[..., Ran], bombs: set[int]) -> int:
         if len(pools) > 4 * ITEMS:
             raise Wrong(
                 "It makes pools without end.",
-                "A task that was alone in its pool is the guilty one: stop there.",
+                "Stop where a task was alone in its pool, and where there is none.",
             )
         pools.append(Rehearsal())
         return pools[-1]
@@ -146,10 +166,15 @@ def _refuse_blame(ran: Ran, tasks: Mapping[int, str], bombs: set[int]) -> None:
 
 
 class Rehearsal(Executor):
-    """A pool without processes: a bomb breaks it, with all that was not done."""
+    """A pool without processes: a bomb breaks it, with all that was not done.
+
+    The task before the bomb falls too, as if another worker were still at it. So the
+    first one that fell is not always the guilty one.
+    """
 
     def __init__(self) -> None:
         self.broken = False
+        self._before: Future | None = None
 
     def submit(self, worker: Callable[[Any], Any], task: Any) -> Future:
         """Do `task` at once, or break."""
@@ -158,7 +183,11 @@ class Rehearsal(Executor):
         future: Future = Future()
         if task == "bomb":
             self.broken = True
-            future.set_exception(BrokenProcessPool("terminated abruptly"))
+            for fallen in filter(None, (self._before, future)):
+                # What it had been given is forgotten
+                Future.__init__(fallen)
+                fallen.set_exception(BrokenProcessPool("terminated abruptly"))
         else:
             future.set_result(worker(task))
+        self._before = future
         return future

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -62,7 +63,8 @@ def try_executor(context, cause):
     # its files may end by itself or be ended: its code is a matter of luck
     broken = answer == "BrokenProcessPool" and cause.function is not os.closerange
     code = workers[0].exitcode if broken else None
-    return before, caught, answer, why, after, code
+    name = signal.Signals(-code).name if code and code < 0 else ""
+    return before, caught, answer, why, after, code, name
 
 
 def try_pool(context, cause):
