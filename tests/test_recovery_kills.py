@@ -184,40 +184,31 @@ def test_a_slow_item_is_not_taken_for_one_that_hangs(tmp_path):
     assert report.restarts == 0
 
 
-def fork_and_die(number):
+def fork_and_die(item):
+    number, folder = item
     if number == 3:
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             time.sleep(FOREVER)
             os._exit(0)
+        (folder / str(child)).touch()
         psutil.Process().kill()
     return number
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_death_that_a_child_of_the_worker_hides_is_noticed(monkeypatch):
+def test_a_death_that_a_child_of_the_worker_hides_is_noticed(monkeypatch, tmp_path):
     # The child holds the pipe open by whose end the pool knows a death
     monkeypatch.setattr(recovery_flight, "SILENT_SECONDS", 1)
-    strangers = set(psutil.pids())
+    items = [(number, tmp_path) for number in range(8)]
     try:
-        report = run(
-            fork_and_die, range(8), executor=processes(2, "fork"), chunk_size=1
-        )
+        report = run(fork_and_die, items, executor=processes(2, "fork"), chunk_size=1)
     finally:
-        end_strangers(strangers)
+        for path in tmp_path.iterdir():
+            psutil.Process(int(path.name)).kill()
     (failure,) = report.failures
     assert (failure.index, failure.exit_code, failure.tries) == (3, -9, 2)
     assert report.results[4:] == [4, 5, 6, 7]
-
-
-def end_strangers(known):
-    mine = os.environ["COURSE_MARK"]
-    for pid in set(psutil.pids()) - known:
-        try:
-            process = psutil.Process(pid)
-            if process.environ().get("COURSE_MARK") == mine and process.ppid() == 1:
-                process.kill()
-        except psutil.Error:
-            pass
 
 
 def start_a_program(folder):

@@ -27,10 +27,18 @@ send it twice, so let it be one that can be repeated.
                ^                                                            |
                +---------------- answers, as bytes that load <--------------+
 
-The rooms: `recovery_options` (what is refused), `recovery_loop` (what goes up and comes
-down), `recovery_flight` (the window), `recovery_worker` (one chunk), `recovery_marks`
-(who is at which item), `recovery_chunks` (sizes, and the judge), `recovery_engine`
-(what an executor can do), `recovery_journal`, `recovery_report`.
+A chunk is a few neighbouring items; the window is how many chunks are on their way at
+once. When a pool breaks, each chunk on its way is judged by its mark: *innocent* if
+another worker died, so it goes again; *guilty* is the one item at which a worker died,
+so it goes again alone, and is given up after so many `tries`; a *suspect* goes alone
+because nobody saw who died. Workers pack errors and results themselves, as bytes that
+they have seen load again: what cannot travel is found where it arises.
+
+To read how it works, begin with `judge` in `recovery_chunks`, then `run_chunk` in
+`recovery_worker`, then `Loop` in `recovery_loop`. The other rooms: `recovery_options`
+(what is refused), `recovery_flight` (the window), `recovery_marks` (who is at which
+item), `recovery_engine` (what an executor can do), `recovery_journal`,
+`recovery_report`.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ class Chunk:
     items: list[Any]
     # Nothing else may run beside it, so that a death is its own
     alone: bool = False
-    # How often it took its worker down, since the item at fault is known or looked for
+    # How often its worker died of it; a chunk hands this on to its guilty item
     deaths: int = 0
     # While it flies: its place in the file of marks, what stood there, since when
     slot: int = 0
@@ -94,6 +94,20 @@ class Verdict(NamedTuple):
 def judge(chunk: Chunk, dead: set[int], sees_workers: bool) -> Verdict:
     """Say what becomes of `chunk`, whose worker or whose pool is gone.
 
+    ======================  ===========================  =============================
+    its mark                and                          then
+    ======================  ===========================  =============================
+    nobody has begun                                     it goes again
+    begun by one worker     another worker died          it goes again, innocent
+    at an item              its worker died              that item is guilty
+    at an item              nobody knows who died        that item goes again, alone
+    between items           it was not alone             it goes again, alone
+    between items           it was alone                 its halves go again, alone
+    ======================  ===========================  =============================
+
+    Alone, there is no doubt: a death is its own. And a chunk that goes alone has each
+    of its items marked, which one of cheap items had not.
+
     Parameters
     ----------
     dead
@@ -113,37 +127,27 @@ def judge(chunk: Chunk, dead: set[int], sees_workers: bool) -> Verdict:
     """
     process, position = chunk.mark.process, chunk.mark.position
     count = len(chunk.items)
-    begun = process != 0
-    if sees_workers and not begun:
+    if sees_workers and not process:
         return Verdict([chunk], None, 0)
     if dead and process not in dead:
         return Verdict([chunk], None, count if position < 0 else position + 1)
-    found = begun and position != BETWEEN_ITEMS
+    its_own_death = bool(dead) or chunk.alone
     if count == 1:
-        return _suspected(chunk, [], [], dead)
-    if found:
-        before, after = chunk.part(0, position), chunk.part(position + 1, count)
-        suspect = chunk.part(position, position + 1)
+        suspect, around, reruns = chunk, [], 0
+    elif process and position != BETWEEN_ITEMS:
+        suspect, reruns = chunk.part(position, position + 1), position
         suspect.deaths = chunk.deaths
-        verdict = _suspected(suspect, [before], [after], dead or chunk.alone)
-        return verdict._replace(reruns=position)
-    if not chunk.alone:
-        # Alone, each of its items is marked
+        parts = chunk.part(0, position), chunk.part(position + 1, count)
+        around = [each for each in parts if each.items]
+    elif chunk.alone:
+        half = count // 2
+        halves = [chunk.part(0, half, True), chunk.part(half, count, True)]
+        return Verdict(halves, None, count)
+    else:
         chunk.alone = True
-        chunk.deaths += bool(dead)
+        chunk.deaths += its_own_death
         return Verdict([chunk], None, count)
-    half = count // 2
-    halves = [chunk.part(0, half, True), chunk.part(half, count, True)]
-    return Verdict(halves, None, count)
-
-
-def _suspected(
-    suspect: Chunk, before: list[Chunk], after: list[Chunk], certain: object
-) -> Verdict:
-    """Blame `suspect`, if it is certain, or have it run alone."""
-    certain = certain or suspect.alone
     suspect.alone = True
-    around = [each for each in [*before, *after] if each.items]
-    if certain:
-        return Verdict(around, suspect, 0)
-    return Verdict([suspect, *around], None, 0)
+    if its_own_death:
+        return Verdict(around, suspect, reruns)
+    return Verdict([suspect, *around], None, reruns)

@@ -226,7 +226,10 @@ class Engine:
 
     @property
     def dumps(self) -> Callable[[Any], bytes]:
-        """What packs a worker, and items: by value where the engine's own way is."""
+        """What packs a worker and items: pickle, or what the engine itself uses.
+
+        That of loky and Dask packs a lambda, or a function of a cell, with its code.
+        """
         if type(self.pool).__module__.partition(".")[0] in ("loky", "distributed"):
             import cloudpickle
 

@@ -118,6 +118,7 @@ class Loop:
             except Exception as error:
                 self._unreadable(chunk, error)
                 continue
+            # To be blamed, or timed, an item must be marked; of cheap ones, not yet
             each = chunk.alone or bool(self._options.timeout) or not self._sizes.cheap
             if not flight.send(chunk, items, each):
                 self._again.appendleft(chunk)
@@ -174,7 +175,8 @@ class Loop:
 
     def _answered(self, chunk: Chunk, answers: Answers) -> None:
         self._sizes.learn(len(chunk.items), answers.stop - answers.start)
-        self._add_span(chunk, "working", *answers[2:6])
+        who = answers.process, answers.thread
+        self._add_span(chunk, "working", *who, answers.start, answers.stop)
         results = answers.results
         if self._dumps:
             try:

@@ -80,7 +80,7 @@ def begin_mark(path: str | None, slot: int) -> MutableSequence[int]:
             mark = _mapped(path)[_place(slot)]
     mark[POSITION] = BETWEEN_ITEMS
     mark[START], mark[THREAD] = int(clock() * 1e9), this_thread()
-    # Last: who reads a process here can rely on the rest
+    # Last, so that who sees a process finds the rest; a death is read long after
     mark[PROCESS] = os.getpid()
     return mark
 
