@@ -49,6 +49,13 @@ def test_the_same_call_again_runs_nothing(folder, journal):
     assert set(faults.runs(folder).values()) == {1}
 
 
+def test_a_range_and_a_list_of_the_same_numbers_are_the_same_items(journal):
+    for items, resumed in ((range(1, 9), 0), (list(range(1, 9)), 8), (range(1, 11), 8)):
+        report = work(items, journal, worker=str, chunk_size=3)
+        assert report.results == list(map(str, items))
+        assert report.resumed == resumed
+
+
 def test_a_longer_list_runs_only_what_is_new(folder, journal):
     work(items_in(folder, 10), journal)
     report = work(items_in(folder, 15), journal)

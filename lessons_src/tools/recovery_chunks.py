@@ -3,6 +3,7 @@
 items -> Sizes -> Chunk -> no answers -> judge -> innocent, suspect or guilty
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ class Chunk:
     """Neighbouring items on their way; `start` is the number of the first."""
 
     start: int
-    items: list[Any]
+    items: Sequence[Any]
     # Nothing else may run beside it, so that a death is its own
     alone: bool = False
     # How often its worker died of it; a chunk hands this on to its guilty item

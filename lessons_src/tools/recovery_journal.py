@@ -11,7 +11,7 @@ import pickle
 import reprlib
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -99,7 +99,7 @@ class Journal:
                 "choose another journal, or remove this one"
             )
 
-    def write(self, start: int, items: list[Any], results: bytes) -> None:
+    def write(self, start: int, items: Sequence[Any], results: bytes) -> None:
         """Keep the packed `results` of `items`, which begin at number `start`."""
         with self._told():
             self._base.execute(
@@ -107,7 +107,7 @@ class Journal:
                 [start, len(items), self._dumps(items), results],
             )
 
-    def read(self, start: int, items: list[Any]) -> list[Any]:
+    def read(self, start: int, items: Sequence[Any]) -> list[Any]:
         """Return the results of `items`, which begin at number `start`.
 
         Raises
@@ -150,7 +150,7 @@ class Journal:
                 "has a class changed since? Remove it to begin anew"
             ) from error
 
-    def _compare(self, start: int, old: list[Any], new: list[Any]) -> None:
+    def _compare(self, start: int, old: Sequence[Any], new: Sequence[Any]) -> None:
         # Equal items may have unequal bytes, as sets have
         for number, (was, now) in enumerate(zip(old, new, strict=True), start):
             same = self._dumps(was) == self._dumps(now)

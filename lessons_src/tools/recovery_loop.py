@@ -8,7 +8,7 @@ judge: no answers -> innocent: again; guilty: again, alone, or given up
 import pickle
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -41,7 +41,7 @@ class Loop:
     def __init__(
         self,
         worker: Callable[[Any], Any],
-        items: Iterator[Any],
+        items: Iterator[Any] | range,
         engine: Engine,
         journal: Journal | None,
         options: Options,
@@ -143,13 +143,7 @@ class Loop:
         size = kept or self._sizes.next(start)
         if self._journal and not kept:
             size = self._journal.room(start, size)
-        items: list[Any] = []
-        try:
-            # extend keeps what came before an error
-            items.extend(islice(self._items, size))
-        except Exception as error:
-            # First all that was drawn is to have its result
-            self.input_error = error
+        items = self._take_items(start, size)
         self._drawn += len(items)
         self._exhausted = len(items) < size
         if self._exhausted and self._journal and not self.input_error:
@@ -159,6 +153,19 @@ class Loop:
             self.report.resumed += kept
             return None
         return Chunk(start, items) if items else None
+
+    def _take_items(self, start: int, size: int) -> Sequence[Any]:
+        if isinstance(self._items, range):
+            # A slice of it travels as three numbers
+            return self._items[start : start + size]
+        items: list[Any] = []
+        try:
+            # extend keeps what came before an error
+            items.extend(islice(self._items, size))
+        except Exception as error:
+            # First all that was drawn is to have its result
+            self.input_error = error
+        return items
 
     # What comes down
 

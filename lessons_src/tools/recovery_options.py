@@ -95,8 +95,8 @@ def refuse_worker(
         )
 
 
-def checked(items: Iterable[Any]) -> Iterator[Any]:
-    """Return an iterator over `items`, after a look at whether there are any.
+def checked(items: Iterable[Any]) -> Iterator[Any] | range:
+    """Return an iterator over `items`, or a range, if there are any.
 
     >>> list(checked([1, 2]))
     [1, 2]
@@ -114,7 +114,7 @@ def checked(items: Iterable[Any]) -> Iterator[Any]:
     except TypeError:
         raise TypeError(f"items is {items!r}, no iterable: pass a list") from None
     for first in rest:
-        return chain([first], rest)
+        return items if isinstance(items, range) else chain([first], rest)
     raise ValueError("there are no items: look at where they come from")
 
 

@@ -13,7 +13,7 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from functools import lru_cache
 from multiprocessing import parent_process
 from pathlib import Path
@@ -131,7 +131,7 @@ def _run(setup: Setup, items: Iterable[Any]) -> tuple[list[Any], list[Raised]]:
     return results, raised
 
 
-def _marked(items: list[Any], mark: MutableSequence[int]) -> Iterator[Any]:
+def _marked(items: Sequence[Any], mark: MutableSequence[int]) -> Iterator[Any]:
     """Yield `items`, each after its position stands in `mark`."""
     for mark[POSITION], item in enumerate(items):
         yield item
