@@ -459,6 +459,33 @@ def test_the_broken_executor_again_is_refused(tmp_path):
         run(square, items, executor=lambda: pool)
 
 
+class NoRoom(ProcessPoolExecutor):
+    """Has no room for a worker, as often as it is told."""
+
+    left = 0
+
+    def _spawn_process(self):
+        if NoRoom.left:
+            NoRoom.left -= 1
+            raise OSError("no room for a process")
+        super()._spawn_process()
+
+
+def test_a_worker_that_cannot_be_started_now_is_started_later(start_method):
+    NoRoom.left = 3
+    context = multiprocessing.get_context(start_method)
+    make = partial(NoRoom, 2, mp_context=context)
+    assert run(double, range(9), executor=make).results == [2 * n for n in range(9)]
+    assert NoRoom.left == 0
+
+
+def test_workers_that_can_never_be_started_are_given_up_with_the_reason():
+    NoRoom.left = 1000
+    with pytest.raises(RuntimeError, match="30 times in a row") as caught:
+        run(double, range(9), executor=partial(NoRoom, 2))
+    assert "no room for a process" in str(caught.value.__cause__)
+
+
 IN_A_CELL = """
 from lessons_src.tools.recovery import processes, run
 

@@ -60,6 +60,7 @@ class Flight:
         self._flying: dict[Future, Chunk] = {}
         self._fallen: list[Chunk] = []
         self._stillborn = 0
+        self._refusal: Exception | None = None
         self._looked = self._heard = time.monotonic()
         self.broken = False
         # Whether the one chunk in the air is to have no other beside it
@@ -84,8 +85,10 @@ class Flight:
         call = next(self._calls), self._setup, items, chunk.slot, each
         try:
             future = self._engine.submit(run_chunk, *call)
-        except BrokenExecutor:
-            self.broken = True
+        except (BrokenExecutor, OSError) as error:
+            # OSError: the pool broke while it started one more worker, or the
+            # system has no room for one
+            self.broken, self._refusal = True, error
             return False
         self._slots.pop()
         self._flying[future] = chunk
@@ -185,14 +188,14 @@ class Flight:
     def _refuse_stillborn(self, dead: dict[int, int | None]) -> None:
         self._stillborn += 1
         codes = set(dead.values())
-        killed = any((code or 0) < 0 for code in codes)
-        if self._stillborn >= (KILLED_YOUNG if killed else STILLBORN):
+        by_themselves = codes and all((code or 0) >= 0 for code in codes)
+        if self._stillborn >= (STILLBORN if by_themselves else KILLED_YOUNG):
             raise RuntimeError(
                 f"workers ended before they began an item, {self._stillborn} times in "
                 f"a row (exit code {' or '.join(map(str, codes)) or 'unknown'}): an "
                 "initializer that fails, a main module that cannot be imported again, "
                 'or a script whose call is not under if __name__ == "__main__":'
-            )
+            ) from self._refusal
 
     def end(self, at_once: bool) -> None:
         """End the workers: when they are done, or `at_once`."""
