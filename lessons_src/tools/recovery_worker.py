@@ -215,13 +215,15 @@ def stay_with_parent(me: int) -> None:
     """Leave Ctrl-C to the parent, and end process `me` when the parent is gone."""
     with contextlib.suppress(ValueError):  # not the main thread: Dask's
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # loky's workers have a parent without a handle, and a watch of their own
-    with contextlib.suppress(ValueError):
-        if parent_process() is not None and parent_process().is_alive() in (
-            True,
-            False,
-        ):
-            threading.Thread(target=_end_with_parent, args=[me], daemon=True).start()
+    parent = parent_process()
+    if parent is None:
+        return
+    try:
+        parent.is_alive()
+    except ValueError:
+        # loky's workers have no handle of their parent, and a watch of their own
+        return
+    threading.Thread(target=_end_with_parent, args=[me], daemon=True).start()
 
 
 def _end_with_parent(me: int) -> None:
