@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
 GUILTY = 17
 COUNT = 40
 
@@ -87,6 +85,9 @@ def raise_value_error():
 
 
 def end_itself():
+    # Sub-interpreters cannot import it
+    import psutil
+
     psutil.Process().kill()
     time.sleep(60)
 
