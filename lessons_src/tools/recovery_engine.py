@@ -63,13 +63,13 @@ def _kill(worker: BaseProcess) -> None:
 
     # Not worker.kill(): loky's have none
     if worker.exitcode is None:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             process = psutil.Process(worker.pid)
             # What it started would live on, such as a program that hangs
-            family = [*process.children(recursive=True), process]
+            family = process.children(recursive=True)
             process.kill()
             for each in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
+                with contextlib.suppress(psutil.Error):
                     each.kill()
 
 
@@ -171,9 +171,9 @@ class Engine:
             if process in (None, number):
                 _kill(worker)
 
-    def close(self, wait: bool = True) -> None:
-        """End the executor: at once if it can, or when its chunks are done."""
-        if wait or self._table is None:
+    def close(self, at_once: bool) -> None:
+        """End the executor: `at_once` if it can, or when its chunks are done."""
+        if self._table is None or not at_once:
             self.pool.shutdown(wait=True)
             return
         # Its own thread clears up after the workers; shutdown() would forget it

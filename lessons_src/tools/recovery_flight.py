@@ -174,7 +174,7 @@ class Flight:
             If pools break again and again before they begin.
         """
         dead = self._engine.dead
-        self._engine.close(wait=False)
+        self._engine.close(at_once=True)
         fallen, self._fallen = self._fallen, []
         begun = any(each.mark.process for each in fallen)
         if begun or (fallen and not self._engine.can_end):
@@ -203,7 +203,7 @@ class Flight:
             # Chunks under way go on, the others need not begin
             for future in list(self._flying):
                 future.cancel()
-        self._engine.close(wait=not at_once)
+        self._engine.close(at_once)
 
     def last_landings(self) -> list[Landing]:
         """Return what landed before the end and was not waited for."""
