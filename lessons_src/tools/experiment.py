@@ -95,8 +95,8 @@ def sweep(
     """
     if not values or repeats < 1:
         raise ValueError("a sweep needs at least one value and one run of it")
-    calls = [partial(measure, value) for value in values]
-    medians = [median(runs) for runs in _in_turns(calls, repeats, clock, name)]
+    timed = [partial(seconds_taken, measure, value, clock=clock) for value in values]
+    medians = [median(runs) for runs in in_turns(timed, repeats, name)]
     return Sweep(name, repeats, _rows(values, medians))
 
 
@@ -167,7 +167,8 @@ def compare(
     """
     if not functions or repeats < 1:
         raise ValueError("to compare needs at least one function and one run of it")
-    taken = _in_turns(list(functions.values()), repeats, clock, "compare")
+    timed = [partial(seconds_taken, each, clock=clock) for each in functions.values()]
+    taken = in_turns(timed, repeats, "compare")
     return Comparison(dict(zip(functions, taken, strict=True)))
 
 
@@ -187,18 +188,19 @@ def seconds_taken(
     return clock() - start
 
 
-def _in_turns(
-    calls: Sequence[Callable[[], object]],
-    repeats: int,
-    clock: Callable[[], float],
-    name: str,
+def in_turns(
+    measures: Sequence[Callable[[], float]], repeats: int, name: str
 ) -> list[list[float]]:
-    """Return the seconds of each of `calls`, made in `repeats` rounds of them all."""
-    taken: list[list[float]] = [[] for _ in calls]
-    with _passing_bar(name, repeats * len(calls)) as advance:
+    """Call each of `measures` in `repeats` rounds; return what each of them returned.
+
+    So a machine which is busy for a while slows them all, and not only one. A bar
+    named `name` shows how far it is, and is gone at the end.
+    """
+    taken: list[list[float]] = [[] for _ in measures]
+    with _passing_bar(name, repeats * len(measures)) as advance:
         for _ in range(repeats):
-            for runs, call in zip(taken, calls, strict=True):
-                runs.append(seconds_taken(call, clock=clock))
+            for runs, measure in zip(taken, measures, strict=True):
+                runs.append(measure())
                 advance()
     return taken
 
