@@ -1,0 +1,390 @@
+"""Lesson 13, the playground: the planned schedule beside the real one.
+
+a field is changed -> Settings -> plan -> drawn              nothing is run
+the button         -> run_for_real(Settings) -> drawn beside the plan
+
+Each field and the button can be reached by Tab; nothing needs a mouse.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import cached_property, partial
+from html import escape
+from multiprocessing import get_context, get_start_method
+from multiprocessing.context import BaseContext
+from typing import TYPE_CHECKING, Any
+
+from lessons_src.tools.machine import cores_allowed, gil_enabled
+from lessons_src.tools.playground_plan import (
+    ASYNCIO,
+    LIMITS,
+    LOOP,
+    ONE_OF,
+    THREADS,
+    WAITING,
+    Settings,
+    check,
+    computing_at_once,
+    computing_spans,
+    cores_kept_busy,
+    engines,
+    last_stop,
+    plan,
+    refusal,
+)
+from lessons_src.tools.playground_run import run_for_real
+from lessons_src.tools.timeline import Span, draw, most_at_once, workers
+
+if TYPE_CHECKING:
+    import ipywidgets
+
+    from lessons_src.tools.picture import Picture
+
+MOST_WAITS_DRAWN = 12
+# So long may keys come one after the other before a picture is drawn
+REST_SECONDS = 0.25
+FIELDS = {
+    "tasks": ("Tasks", 1),
+    "seconds": ("Seconds each", 0.05),
+    "waiting": ("Waiting, %", 10),
+    "workers": ("Workers", 1),
+    "chunk": ("Chunk size", 1),
+    "engine": ("Engine", 0),
+}
+NARROW = {"width": "auto"}
+STYLE = """<style>
+.course-playground, .course-playground .widget-html-content,
+.course-playground label, .course-playground input, .course-playground select,
+.course-playground button, .course-playground table {
+  font-size: 17px !important; line-height: 1.4 !important; }
+.course-playground label, .course-playground input, .course-playground select,
+.course-playground button { height: 32px; }
+.course-playground .widget-text { flex: none; }
+.course-playground .widget-text input { width: 76px; flex: none; }
+.course-playground .widget-toggle-buttons { display: flex; width: auto; }
+.course-playground .widget-toggle-button.mod-active {
+  font-weight: bold; box-shadow: inset 0 -4px var(--jp-brand-color1, #1976d2); }
+.course-playground :disabled { opacity: 0.4; }
+.course-playground :focus { outline: 3px solid var(--jp-brand-color1, #1976d2); }
+.course-playground td, .course-playground th { padding: 0 14px 0 0; text-align: left; }
+.course-playground th { font-weight: normal; }
+.course-playground td { font-weight: bold; }
+.course-playground img { max-width: 100%; max-height: 75vh; }
+</style>"""
+
+
+class Playground:
+    """Tasks that wait and compute, an engine, its plan, and its real run.
+
+    A cell that ends in one shows fields, a button, and a picture. Without them,
+    `change`, `run`, `planned`, `real` and `picture` do the same. See `Settings` for
+    what can be set.
+
+    Parameters
+    ----------
+    context
+        Where processes come from; the start method in force if not given.
+
+    >>> playground = Playground(tasks=4, seconds=0.5, waiting=0, engine="loop")
+    >>> playground.planned_seconds
+    2.0
+    >>> playground.change(waiting=100, engine="asyncio")
+    >>> playground.planned_seconds
+    0.5
+    """
+
+    def __init__(
+        self, *, context: BaseContext | None = None, **settings: float | str
+    ) -> None:
+        self.context = context
+        self.cores, self.gil = cores_allowed(), gil_enabled()
+        self.settings, self._real = Settings(), None
+        self.change(**settings)
+
+    @property
+    def planned(self) -> list[Span]:
+        """Who would run when."""
+        at_once = computing_at_once(self.settings, self.cores, self.gil)
+        return plan(self.settings, at_once)
+
+    @property
+    def planned_seconds(self) -> float:
+        """How long the plan takes."""
+        return last_stop(self.planned)
+
+    @property
+    def real(self) -> list[Span]:
+        """Who ran when, in the last run of these settings; empty before."""
+        return self._real.spans if self._real else []
+
+    @property
+    def picture(self) -> "Picture":
+        """The plan, and beside it the real run if there was one, on one axis."""
+        runs = {"planned": self.planned} | ({"real": self.real} if self.real else {})
+        tasks, engine = self.settings.tasks, self.settings.engine
+        one = ONE_OF[engine]
+        names, panels, told = {}, {}, []
+        for name, spans in runs.items():
+            crew = workers(spans)
+            numbered = len(crew) > 1
+            labels = [
+                f"{one} {n}" if numbered else one for n in range(1, 1 + len(crew))
+            ]
+            names |= dict(zip(crew, labels, strict=True))
+            panels[f"{name}: {last_stop(spans):.1f} s"] = merge_waits(spans)
+            told.append(f"{name}: {tasks} tasks, {engine}, {len(crew)} at work")
+        return draw(panels, alt="\n".join(told), names=names)
+
+    def change(self, **settings: float | str) -> None:
+        """Change some of the `settings`; the plan is new, the real run is gone.
+
+        Raises
+        ------
+        ValueError
+            If they cannot be.
+        """
+        changed = self.settings._replace(**settings)
+        check(changed)
+        self.settings, self._real = changed, None
+
+    def run(self) -> None:
+        """Run the tasks for real; `real` holds who ran when.
+
+        Raises
+        ------
+        ValueError
+            If that would take too long.
+        """
+        if why_not := refusal(self.settings, self.planned_seconds):
+            raise ValueError(why_not)
+        self._real = None
+        context = self.context or get_context(get_start_method())
+        self._real = run_for_real(self.settings, context)
+
+    @property
+    def reason(self) -> str:
+        """Why the plan takes as long as it does."""
+        return reason(self.settings, self.cores, self.gil)
+
+    @property
+    def rows(self) -> list[tuple[str, str, str]]:
+        """What to compare: a name, as planned, and in the real run."""
+        return [
+            (name, told(self.planned), told(self.real) if self.real else "")
+            for name, told in self._figures.items()
+        ]
+
+    @property
+    def _figures(self) -> dict[str, Callable[[list[Span]], str]]:
+        alone = self.settings.loop_seconds
+        return {
+            "takes": lambda spans: f"{last_stop(spans):.1f} s",
+            "gained against the loop": lambda spans: (
+                f"{alone - last_stop(spans):+.1f} s"
+            ),
+            "computing at once, at most": lambda spans: str(
+                most_at_once(computing_spans(spans))
+            ),
+            "cores kept busy": lambda spans: (
+                f"{cores_kept_busy(spans, self.settings):.1f}"
+            ),
+        }
+
+    @property
+    def remark(self) -> str:
+        """What the real run lost or gained against its plan, and its start-up."""
+        if not self._real:
+            return ""
+        lost = last_stop(self.real) - self.planned_seconds
+        words = (
+            f"Real: {abs(lost):.1f} s {'more' if lost > 0 else 'less'} than planned."
+        )
+        planned_cores, cores = (
+            cores_kept_busy(spans, self.settings) for spans in (self.planned, self.real)
+        )
+        if cores < 0.8 * planned_cores:
+            words += " Other programs may use these cores too."
+        if self.settings.engine != LOOP:
+            words += f" Start-up, not drawn: {self._real.start_up:.2f} s."
+        return words
+
+    @property
+    def view(self) -> "ipywidgets.VBox":
+        """The fields, the button, the words and the picture."""
+        return self._view.box
+
+    @cached_property
+    def _view(self) -> "_View":
+        return _View(self)
+
+    def __repr__(self) -> str:
+        each = self.settings
+        crew = f", {each.workers} workers, chunk size {each.chunk}"
+        return (
+            f"Playground: {each.tasks} tasks of {each.seconds:g} s,"
+            f" {each.waiting} % waiting; {each.engine}{crew if each.hands_out else ''}"
+        )
+
+    def _repr_mimebundle_(self, **named: Any) -> tuple[dict, dict]:
+        # The text is what is compared; the picture is for a page without a kernel
+        picture = self.picture
+        still = {"text/plain": repr(self), "image/png": picture.png}
+        bundle = self.view._repr_mimebundle_(**named) | still
+        return bundle, {"image/png": {"alt": picture.alt}}
+
+
+def reason(settings: Settings, cores: int, gil: bool) -> str:
+    """Say why the plan of `settings` takes as long as it does.
+
+    >>> reason(Settings(), cores=2, gil=True)
+    'Threads take turns at computing: one GIL. Their waits overlap.'
+    """
+    if settings.engine == LOOP:
+        return "One task after the other: while it waits, nothing else runs."
+    if settings.engine == ASYNCIO:
+        return "All waits overlap; one thread computes, one task after the other."
+    words = f"{settings.engine.capitalize()} {_computing(settings, cores, gil)}"
+    if settings.wait_seconds:
+        words += " Their waits overlap."
+    idle = settings.workers - len(settings.chunks)
+    if idle > 0:
+        words += f" Too few chunks: {idle} of {settings.workers} workers get none."
+    return words
+
+
+def _computing(settings: Settings, cores: int, gil: bool) -> str:
+    if not settings.computing_seconds:
+        return "have nothing to compute here: no GIL, no core is in demand."
+    if settings.workers == 1:
+        return "gain nothing at computing: there is one worker."
+    if settings.engine == THREADS and gil:
+        return "take turns at computing: one GIL."
+    why = "no GIL" if settings.engine == THREADS else "each has its own GIL"
+    if settings.workers > cores:
+        return f"share {cores} {'core' if cores == 1 else 'cores'}: {why}."
+    return f"compute at the same time: {why}."
+
+
+def merge_waits(spans: list[Span]) -> list[Span]:
+    """Make one span of all waits of `spans`, if one worker has too many at once.
+
+    >>> waits = [Span(1, 1, str(n), 0.0, 1.0 + n, "waiting") for n in range(40)]
+    >>> merge_waits(waits)[0].task, merge_waits(waits)[0].stop, len(merge_waits(waits))
+    ('all 40 tasks wait', 40.0, 1)
+    """
+    waits = [each for each in spans if each.kind == WAITING]
+    if len(workers(waits)) != 1 or most_at_once(waits) <= MOST_WAITS_DRAWN:
+        return spans
+    task, stop = f"all {len(waits)} tasks wait", max(each.stop for each in waits)
+    return [waits[0]._replace(task=task, stop=stop), *computing_spans(spans)]
+
+
+class _View:
+    """The widgets of a `playground`."""
+
+    def __init__(self, playground: Playground) -> None:
+        import ipywidgets
+
+        self.playground, self.busy = playground, False
+        self.fields = {name: self._field(name) for name in FIELDS}
+        self.button = ipywidgets.Button(description="Run", button_style="primary")
+        self.button.on_click(self._press)
+        self.news, self.words, self.picture = (ipywidgets.HTML() for _ in range(3))
+        wrap = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 16px")
+        *numbers, engine = self.fields.values()
+        rows = [numbers, [engine, self.button, self.news]]
+        boxes = [ipywidgets.HBox(row, layout=wrap) for row in rows]
+        parts = [ipywidgets.HTML(STYLE), *boxes, self.words, self.picture]
+        self.box = ipywidgets.VBox(parts)
+        self.box.add_class("course-playground")
+        self._drawing: asyncio.TimerHandle | None = None
+        self._show()
+        self._draw()
+
+    def _field(self, name: str) -> "ipywidgets.DOMWidget":
+        import ipywidgets
+
+        said, step = FIELDS[name]
+        value = getattr(self.playground.settings, name)
+        shared = {
+            "description": said,
+            "value": value,
+            "style": {"description_width": "initial"},
+        }
+        if name == "engine":
+            # JupyterLab takes the arrow keys from a list and from a slider
+            shared["style"]["button_width"] = "auto"
+            field = ipywidgets.ToggleButtons(options=engines(), **shared)
+        else:
+            least, most = LIMITS[name]
+            whole = isinstance(least, int)
+            kind = ipywidgets.BoundedIntText if whole else ipywidgets.BoundedFloatText
+            field = kind(min=least, max=most, step=step, **shared, layout=NARROW)
+        field.observe(partial(self._change, name), "value")
+        return field
+
+    def _change(self, name: str, change: dict[str, Any]) -> None:
+        self.playground.change(**{name: change["new"]})
+        self._show()
+        if self._drawing:
+            self._drawing.cancel()
+        self._drawing = _later(REST_SECONDS, self._draw)
+
+    def _press(self, _: object) -> None:
+        if self.busy:
+            return
+        self.busy = True
+        seconds = self.playground.planned_seconds
+        self.button.description = "Running ..."
+        self.news.value = f"Running for about {seconds:.1f} s ..."
+        try:
+            self.playground.run()
+            said = ""
+        except KeyboardInterrupt:
+            said = "Stopped."
+        except (ValueError, TimeoutError) as error:
+            said = str(error)
+        except Exception as error:
+            said = f"The run failed: {type(error).__name__}: {error}"
+        self._show(said)
+        self._draw()
+        # Presses that came meanwhile are still to be handed over, and do nothing
+        _later(REST_SECONDS, self._release)
+
+    def _release(self) -> None:
+        self.busy, self.button.description = False, "Run"
+
+    def _show(self, said: str = "") -> None:
+        shown, settings = self.playground, self.playground.settings
+        for name in ("workers", "chunk"):
+            self.fields[name].disabled = not settings.hands_out
+        said = said or refusal(settings, shown.planned_seconds)
+        self.news.value = f'<span role="status">{escape(said)}</span>'
+        columns = [("", "planned", "real"), *shown.rows]
+        names, *values = zip(*columns, strict=True)
+        head = "".join(f"<th>{name}</th>" for name in names)
+        body = "".join(
+            f"<tr><th>{run}</th>{''.join(f'<td>{told}</td>' for told in line)}</tr>"
+            for run, *line in values[: 1 + bool(shown.real)]
+        )
+        table = f"<tr>{head}</tr>{body}"
+        words = f"<b>{escape(shown.reason)}</b><table>{table}</table>{shown.remark}"
+        self.words.value = words
+
+    def _draw(self) -> None:
+        from base64 import b64encode
+
+        self._drawing = None
+        drawn = self.playground.picture
+        png = b64encode(drawn.png).decode()
+        image = f'<img alt="{escape(drawn.alt)}" src="data:image/png;base64,{png}">'
+        self.picture.value = image
+
+
+def _later(seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle | None:
+    """Do `action` in `seconds`, when no message is waiting; at once without a loop."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return action()
+    return loop.call_later(seconds, action)
