@@ -6,10 +6,8 @@ the button         -> run_for_real(Settings) -> drawn beside the plan
 Each field and the button can be reached by Tab; nothing needs a mouse.
 """
 
-import asyncio
 from collections.abc import Callable
-from functools import cached_property, partial
-from html import escape
+from functools import cached_property
 from multiprocessing import get_context, get_start_method
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
@@ -17,17 +15,16 @@ from typing import TYPE_CHECKING, Any
 from lessons_src.tools.machine import cores_allowed, gil_enabled
 from lessons_src.tools.playground_plan import (
     ASYNCIO,
-    LIMITS,
     LOOP,
     ONE_OF,
     THREADS,
+    TURNS,
     WAITING,
     Settings,
     check,
     computing_at_once,
     computing_spans,
     cores_kept_busy,
-    engines,
     last_stop,
     plan,
     refusal,
@@ -39,38 +36,9 @@ if TYPE_CHECKING:
     import ipywidgets
 
     from lessons_src.tools.picture import Picture
+    from lessons_src.tools.playground_view import View
 
-MOST_WAITS_DRAWN = 12
-# So long may keys come one after the other before a picture is drawn
-REST_SECONDS = 0.25
-FIELDS = {
-    "tasks": ("Tasks", 1),
-    "seconds": ("Seconds each", 0.05),
-    "waiting": ("Waiting, %", 10),
-    "workers": ("Workers", 1),
-    "chunk": ("Chunk size", 1),
-    "engine": ("Engine", 0),
-}
-NARROW = {"width": "auto"}
-STYLE = """<style>
-.course-playground, .course-playground .widget-html-content,
-.course-playground label, .course-playground input, .course-playground select,
-.course-playground button, .course-playground table {
-  font-size: 17px !important; line-height: 1.4 !important; }
-.course-playground label, .course-playground input, .course-playground select,
-.course-playground button { height: 32px; }
-.course-playground .widget-text { flex: none; }
-.course-playground .widget-text input { width: 76px; flex: none; }
-.course-playground .widget-toggle-buttons { display: flex; width: auto; }
-.course-playground .widget-toggle-button.mod-active {
-  font-weight: bold; box-shadow: inset 0 -4px var(--jp-brand-color1, #1976d2); }
-.course-playground :disabled { opacity: 0.4; }
-.course-playground :focus { outline: 3px solid var(--jp-brand-color1, #1976d2); }
-.course-playground td, .course-playground th { padding: 0 14px 0 0; text-align: left; }
-.course-playground th { font-weight: normal; }
-.course-playground td { font-weight: bold; }
-.course-playground img { max-width: 100%; max-height: 75vh; }
-</style>"""
+MOST_WAITS_DRAWN = 8
 
 
 class Playground:
@@ -182,9 +150,7 @@ class Playground:
             "gained against the loop": lambda spans: (
                 f"{alone - last_stop(spans):+.1f} s"
             ),
-            "computing at once, at most": lambda spans: str(
-                most_at_once(computing_spans(spans))
-            ),
+            "computing at once, at most": _most_computing,
             "cores kept busy": lambda spans: (
                 f"{cores_kept_busy(spans, self.settings):.1f}"
             ),
@@ -210,12 +176,15 @@ class Playground:
 
     @property
     def view(self) -> "ipywidgets.VBox":
-        """The fields, the button, the words and the picture."""
+        """The fields, the button, the words and the picture, as widgets."""
         return self._view.box
 
     @cached_property
-    def _view(self) -> "_View":
-        return _View(self)
+    def _view(self) -> "View":
+        # ipywidgets costs half a second: a playground may be used without
+        from lessons_src.tools.playground_view import View
+
+        return View(self)
 
     def __repr__(self) -> str:
         each = self.settings
@@ -265,6 +234,13 @@ def _computing(settings: Settings, cores: int, gil: bool) -> str:
     return f"compute at the same time: {why}."
 
 
+def _most_computing(spans: list[Span]) -> str:
+    computing = computing_spans(spans)
+    most = most_at_once(computing)
+    in_turns = most > 1 and any(each.kind == TURNS for each in computing)
+    return f"{most}, in turns" if in_turns else str(most)
+
+
 def merge_waits(spans: list[Span]) -> list[Span]:
     """Make one span of all waits of `spans`, if one worker has too many at once.
 
@@ -277,114 +253,3 @@ def merge_waits(spans: list[Span]) -> list[Span]:
         return spans
     task, stop = f"all {len(waits)} tasks wait", max(each.stop for each in waits)
     return [waits[0]._replace(task=task, stop=stop), *computing_spans(spans)]
-
-
-class _View:
-    """The widgets of a `playground`."""
-
-    def __init__(self, playground: Playground) -> None:
-        import ipywidgets
-
-        self.playground, self.busy = playground, False
-        self.fields = {name: self._field(name) for name in FIELDS}
-        self.button = ipywidgets.Button(description="Run", button_style="primary")
-        self.button.on_click(self._press)
-        self.news, self.words, self.picture = (ipywidgets.HTML() for _ in range(3))
-        wrap = ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 16px")
-        *numbers, engine = self.fields.values()
-        rows = [numbers, [engine, self.button, self.news]]
-        boxes = [ipywidgets.HBox(row, layout=wrap) for row in rows]
-        parts = [ipywidgets.HTML(STYLE), *boxes, self.words, self.picture]
-        self.box = ipywidgets.VBox(parts)
-        self.box.add_class("course-playground")
-        self._drawing: asyncio.TimerHandle | None = None
-        self._show()
-        self._draw()
-
-    def _field(self, name: str) -> "ipywidgets.DOMWidget":
-        import ipywidgets
-
-        said, step = FIELDS[name]
-        value = getattr(self.playground.settings, name)
-        shared = {
-            "description": said,
-            "value": value,
-            "style": {"description_width": "initial"},
-        }
-        if name == "engine":
-            # JupyterLab takes the arrow keys from a list and from a slider
-            shared["style"]["button_width"] = "auto"
-            field = ipywidgets.ToggleButtons(options=engines(), **shared)
-        else:
-            least, most = LIMITS[name]
-            whole = isinstance(least, int)
-            kind = ipywidgets.BoundedIntText if whole else ipywidgets.BoundedFloatText
-            field = kind(min=least, max=most, step=step, **shared, layout=NARROW)
-        field.observe(partial(self._change, name), "value")
-        return field
-
-    def _change(self, name: str, change: dict[str, Any]) -> None:
-        self.playground.change(**{name: change["new"]})
-        self._show()
-        if self._drawing:
-            self._drawing.cancel()
-        self._drawing = _later(REST_SECONDS, self._draw)
-
-    def _press(self, _: object) -> None:
-        if self.busy:
-            return
-        self.busy = True
-        seconds = self.playground.planned_seconds
-        self.button.description = "Running ..."
-        self.news.value = f"Running for about {seconds:.1f} s ..."
-        try:
-            self.playground.run()
-            said = ""
-        except KeyboardInterrupt:
-            said = "Stopped."
-        except (ValueError, TimeoutError) as error:
-            said = str(error)
-        except Exception as error:
-            said = f"The run failed: {type(error).__name__}: {error}"
-        self._show(said)
-        self._draw()
-        # Presses that came meanwhile are still to be handed over, and do nothing
-        _later(REST_SECONDS, self._release)
-
-    def _release(self) -> None:
-        self.busy, self.button.description = False, "Run"
-
-    def _show(self, said: str = "") -> None:
-        shown, settings = self.playground, self.playground.settings
-        for name in ("workers", "chunk"):
-            self.fields[name].disabled = not settings.hands_out
-        said = said or refusal(settings, shown.planned_seconds)
-        self.news.value = f'<span role="status">{escape(said)}</span>'
-        columns = [("", "planned", "real"), *shown.rows]
-        names, *values = zip(*columns, strict=True)
-        head = "".join(f"<th>{name}</th>" for name in names)
-        body = "".join(
-            f"<tr><th>{run}</th>{''.join(f'<td>{told}</td>' for told in line)}</tr>"
-            for run, *line in values[: 1 + bool(shown.real)]
-        )
-        table = f"<tr>{head}</tr>{body}"
-        words = f"<b>{escape(shown.reason)}</b><table>{table}</table>{shown.remark}"
-        self.words.value = words
-
-    def _draw(self) -> None:
-        from base64 import b64encode
-
-        self._drawing = None
-        drawn = self.playground.picture
-        png = b64encode(drawn.png).decode()
-        image = f'<img alt="{escape(drawn.alt)}" src="data:image/png;base64,{png}">'
-        self.picture.value = image
-
-
-def _later(seconds: float, action: Callable[[], None]) -> asyncio.TimerHandle | None:
-    """Do `action` in `seconds`, when no message is waiting; at once without a loop."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return action()
-    return loop.call_later(seconds, action)

@@ -7,6 +7,7 @@ import pytest
 
 from lessons_src import gil_and_scaling_playground
 from lessons_src.gil_and_scaling_playground import Playground, merge_waits, reason
+from lessons_src.tools import playground_view
 from lessons_src.tools.picture import Picture
 from lessons_src.tools.playground_plan import ONE_OF, Settings, engines, plan
 from lessons_src.tools.playground_run import Real
@@ -82,7 +83,7 @@ def test_rows_compare_plan_and_run(playground):
     assert playground.rows == [
         ("takes", "2.0 s", "1.0 s"),
         ("gained against the loop", "+0.0 s", "+1.0 s"),
-        ("computing at once, at most", "2", "2"),
+        ("computing at once, at most", "2, in turns", "2"),
         ("cores kept busy", "1.0", "2.0"),
     ]
     assert playground.remark == (
@@ -127,7 +128,7 @@ def test_waits_are_said_to_overlap_only_where_they_do(engine, waiting):
 
 
 def test_few_waits_are_drawn_each_many_as_one():
-    for tasks, bars in {12: 24, 13: 14}.items():
+    for tasks, bars in {8: 16, 9: 10}.items():
         spans = plan(Settings(tasks=tasks, engine="asyncio"), 1)
         assert len(merge_waits(spans)) == bars
     threads = plan(Settings(tasks=40, workers=8), 1)
@@ -235,7 +236,7 @@ def test_presses_that_waited_for_the_end_of_the_run_do_nothing(view, monkeypatch
 
 def test_many_changes_in_a_row_are_drawn_once(view, playground, monkeypatch):
     drawn = []
-    monkeypatch.setattr(gil_and_scaling_playground, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(playground_view, "REST_SECONDS", 0.01)
     monkeypatch.setattr(view, "_draw", lambda: drawn.append(playground.settings.tasks))
 
     async def hold_the_key():
