@@ -7,6 +7,7 @@ faults pass (`test_proof.py` shows each):
     notebooks/01_process_pool.ipynb::spawn::after the last cell
 """
 
+import itertools
 import multiprocessing
 import os
 from collections import defaultdict
@@ -29,7 +30,7 @@ from authoring.kernel import Kernel, KernelFailed, wrong_while_running
 from authoring.page import tags_of, text_of
 
 MODES = ("fork", "spawn", "forkserver", "windows")
-CHOSEN, RAN = pytest.StashKey[list[str]](), pytest.StashKey[set[str]]()
+CHOSEN = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser):
@@ -68,7 +69,6 @@ def pytest_configure(config):
     if config.option.nbval or config.option.nbval_lax:
         raise pytest.UsageError("plain pytest runs the notebooks: leave out --nbval")
     config.stash[CHOSEN] = chosen_modes(config.option.start_method)
-    config.stash[RAN] = set()
 
 
 def pytest_collect_file(file_path, parent):
@@ -77,8 +77,11 @@ def pytest_collect_file(file_path, parent):
     return None
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    ran = [mode for mode in MODES if mode in config.stash[RAN]]
+def pytest_terminal_summary(terminalreporter):
+    # From the reports: the notebooks may have run in other processes of pytest
+    reports = itertools.chain(*terminalreporter.stats.values())
+    nodes = [report.nodeid for report in reports if hasattr(report, "when")]
+    ran = [mode for mode in MODES if any(f".ipynb::{mode}::" in each for each in nodes)]
     if not ran:
         return
     line = f"notebooks ran under {', '.join(ran)}"
@@ -119,7 +122,6 @@ class NotebookRun(IPyNbFile):
         yield AfterTheLastCell.from_parent(self, name="after the last cell")
 
     def setup(self):
-        self.config.stash[RAN].add(self.name)
         self.kernel = Kernel(self.path.parent, self.name)
 
     def teardown(self):

@@ -21,6 +21,8 @@ WINDOWS = os.name == "nt"
 posix_only = pytest.mark.skipif(WINDOWS, reason="POSIX: signals, links, permissions")
 LIMIT = 60
 
+# Two tests at once
+TWO = ["-n", "2", "--dist", "loadfile"]
 # What stands in for venv, ensurepip, pip, JupyterLab and pytest, so that a set-up takes
 # a moment and no network: `python -m` finds what lies in the current folder first. A
 # file NAME_does.py in the house says what one of them shall do on top.
@@ -150,7 +152,7 @@ def house(tmp_path):
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
     folder = build_house(tmp_path_factory.mktemp("course").resolve() / "Kurs ä b")
-    assert answer(run(folder, "test")) == ["pytest", [], str(folder / ".venv")]
+    assert answer(run(folder, "test")) == ["pytest", TWO, str(folder / ".venv")]
     return folder
 
 
@@ -190,7 +192,7 @@ def is_stamped(folder):
 
 
 def comes_whole(folder):
-    assert answer(run(folder, "test")) == ["pytest", [], str(folder / ".venv")]
+    assert answer(run(folder, "test")) == ["pytest", TWO, str(folder / ".venv")]
     assert not (folder / ".venv-being-removed").exists()
     assert is_stamped(folder)
     return True
@@ -216,7 +218,7 @@ def test_help_is_no_error(house):
 
 
 def test_test_runs_the_pytest_of_the_venv_with_the_arguments(whole):
-    expected = ["pytest", ["-k", "locks or ä"], str(whole / ".venv")]
+    expected = ["pytest", [*TWO, "-k", "locks or ä"], str(whole / ".venv")]
     assert answer(run(whole, "test", "-k", "locks or ä")) == expected
 
 
