@@ -89,9 +89,8 @@ class Playground:
     def picture(self) -> "Picture":
         """The plan, and beside it the real run if there was one, on one axis."""
         runs = {"planned": self.planned} | ({"real": self.real} if self.real else {})
-        tasks, engine = self.settings.tasks, self.settings.engine
-        one = ONE_OF[engine]
-        names, panels, told = {}, {}, []
+        one = ONE_OF[self.settings.engine]
+        names, panels = {}, {}
         for name, spans in runs.items():
             crew = workers(spans)
             numbered = len(crew) > 1
@@ -100,8 +99,9 @@ class Playground:
             ]
             names |= dict(zip(crew, labels, strict=True))
             panels[f"{name}: {last_stop(spans):.1f} s"] = merge_waits(spans)
-            told.append(f"{name}: {tasks} tasks, {engine}, {len(crew)} at work")
-        return draw(panels, alt="\n".join(told), names=names)
+        # The same on each machine, whoever was quick enough to get a task
+        alt = "\n".join(f"{name}: {self._told}" for name in runs)
+        return draw(panels, alt=alt, names=names)
 
     def change(self, **settings: float | str) -> None:
         """Change some of the `settings`; the plan is new, the real run is gone.
@@ -186,13 +186,17 @@ class Playground:
 
         return View(self)
 
-    def __repr__(self) -> str:
+    @property
+    def _told(self) -> str:
         each = self.settings
         crew = f", {each.workers} workers, chunk size {each.chunk}"
         return (
-            f"Playground: {each.tasks} tasks of {each.seconds:g} s,"
+            f"{each.tasks} tasks of {each.seconds:g} s,"
             f" {each.waiting} % waiting; {each.engine}{crew if each.hands_out else ''}"
         )
+
+    def __repr__(self) -> str:
+        return f"Playground: {self._told}"
 
     def _repr_mimebundle_(self, **named: Any) -> tuple[dict, dict]:
         # The text is what is compared; the picture is for a page without a kernel
