@@ -11,6 +11,7 @@ from lessons_src.tools.picture import Picture
 from lessons_src.tools.playground_plan import ONE_OF, Settings, engines, plan
 from lessons_src.tools.playground_run import Real
 from lessons_src.tools.timeline import Span, most_at_once, order
+from lessons_src.tools.timeline_layout import stack
 
 QUICK = {"tasks": 4, "seconds": 0.05, "waiting": 60}
 
@@ -126,10 +127,11 @@ def test_waits_are_said_to_overlap_only_where_they_do(engine, waiting):
     assert says_so == overlap or engine == "asyncio"
 
 
-def test_few_waits_are_drawn_each_many_as_one():
-    for tasks, bars in {8: 16, 9: 10}.items():
+def test_few_waits_are_drawn_each_but_many_as_one():
+    for tasks, bars, rows in [(8, 16, 8), (9, 10, 2)]:
         spans = plan(Settings(tasks=tasks, engine="asyncio"), 1)
         assert len(merge_waits(spans)) == bars
+        assert len(stack(merge_waits(spans))) == rows
     threads = plan(Settings(tasks=40, workers=8), 1)
     assert merge_waits(threads) == threads
 
