@@ -16,7 +16,10 @@ hypothesis.settings.load_profile("course")
 
 THREAD_GRACE_SECONDS = 3
 # Threads that their libraries keep by design
-HOUSEKEEPING = ("asyncio_", "QueueFeederThread", "pytest_timeout", "hypothesis")
+HOUSEKEEPING = (
+    *("asyncio_", "QueueFeederThread", "Dask-Offload"),
+    *("pytest_timeout", "hypothesis"),
+)
 HOUSEKEEPERS = ("tqdm", "zmq", "_pytest")
 
 

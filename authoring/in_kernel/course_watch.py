@@ -15,8 +15,9 @@ from course_imports import after_import
 GRACE_SECONDS = 1
 # Threads that libraries keep by design: they end with the kernel
 HOUSEKEEPERS = ("tqdm", "ipykernel", "IPython", "zmq", "debugpy", "_pydev", "pydevd")
-# Of the event loop's own pool, and of a queue as long as it is in use
-HOUSEKEEPING = ("asyncio_", "QueueFeederThread")
+# Of the event loop's own pool, of a queue as long as it is in use, and Dask's one
+# thread for packing, which it keeps for the next cluster
+HOUSEKEEPING = ("asyncio_", "QueueFeederThread", "Dask-Offload")
 
 failed: list[Any] = []
 known_threads: set[threading.Thread] = set()
