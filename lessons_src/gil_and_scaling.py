@@ -239,8 +239,8 @@ def amdahl(serial_share: float, workers: int) -> float:
 
     The share is that of the seconds that one worker takes; the work is the same.
 
-    >>> amdahl(0.2, 2), round(amdahl(0.05, 1000), 1)
-    (1.6666666666666667, 19.6)
+    >>> amdahl(0.5, 2), round(amdahl(0.05, 1000), 1)
+    (1.3333333333333333, 19.6)
 
     References
     ----------
@@ -302,5 +302,5 @@ def seconds_with(
         start = clock()
         for task in alone:
             do(task)
-        pool.map(do, shared, chunksize=1)
+        pool.map_async(do, shared, chunksize=1).get(LIMIT_SECONDS)
         return clock() - start

@@ -139,9 +139,10 @@ def make_kinds(scale: float = 1) -> dict[str, Work]:
 def open_engines(context: BaseContext, workers: int) -> Iterator[dict[str, Run]]:
     """Open every engine, with all its workers up; yield what runs tasks on each."""
     with ExitStack() as stack:
+        # Processes first: a fork copies one thread only, whatever the others held
         pools = {
-            "threads": ThreadPoolExecutor(THREADS),
             "processes": ProcessPoolExecutor(workers, context),
+            "threads": ThreadPoolExecutor(THREADS),
         }
         if engine := sub_interpreters(workers):
             pools[INTERPRETERS] = engine()

@@ -12,6 +12,7 @@ from multiprocessing import get_all_start_methods
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lessons_src.gil_and_scaling import sub_interpreters
 from lessons_src.tools.experiment import Comparison
 from lessons_src.tools.leash import run_code
 from lessons_src.tools.machine import cores_allowed, free_threaded_python
@@ -31,14 +32,15 @@ WAYS = {
     "spawn": ("spawn", ""),
     "forkserver": ("forkserver", ""),
     "forkserver, preload": ("forkserver", "preload"),
+    "sub-interpreter": ("sub-interpreter", ""),
 }
 LIBRARY_SECONDS = {"light": 0, "heavy": 0.2}
 
 
 class Starts(NamedTuple):
-    """How often each way to start four processes imported a library, and what it cost.
+    """How often each way to start four workers imported a library, and what it cost.
 
-    `seconds` are those of the last two processes, by way and weight of the library;
+    `seconds` are those of the last two workers, by way and weight of the library;
     `stored` names the ways whose figures were recorded on another machine.
     """
 
@@ -48,11 +50,11 @@ class Starts(NamedTuple):
 
     def __str__(self) -> str:
         words = {1: "once", 2: "twice"}
-        lines = [
-            f"{way:20}imported {words.get(count, f'{count} times')}"
+        return "\n".join(
+            (RECORDED_LINE if way in self.stored else "")
+            + f"{way:20}imported {words.get(count, f'{count} times')}"
             for way, count in self.imports.items()
-        ]
-        return (RECORDED_LINE if self.stored else "") + "\n".join(lines)
+        )
 
     def draw(self) -> "Picture":
         """Draw the seconds."""
@@ -63,7 +65,7 @@ class Starts(NamedTuple):
             for name, each in self.seconds.items()
         }
         drawn = Comparison(marked).draw()
-        drawn.alt = "Seconds to start two processes, each way, light and heavy"
+        drawn.alt = "Seconds to start two workers, each way, light and heavy"
         return drawn
 
 
@@ -98,15 +100,19 @@ class WithoutGil(NamedTuple):
 
 
 def start_up() -> Starts:
-    """Start four processes in each way that this system has, on a leash.
+    """Start four workers in each way that this system has, on a leash.
 
     The figures of the other ways were recorded.
     """
     imports, seconds, stored = {}, {}, []
+    methods = [
+        *get_all_start_methods(),
+        *(["sub-interpreter"] if sub_interpreters() else []),
+    ]
     for way, (method, preload) in WAYS.items():
-        live = method in get_all_start_methods()
+        live = method in methods
         run = partial(run_start, method, preload)
-        name = f"{START}_{method}{preload and '_' + preload}"
+        name = "_".join(filter(None, [START, method.replace("-", "_"), preload]))
         found = json.loads(live_or_recorded(name, run, live).splitlines()[-1])
         imports[way] = found["heavy"][0]
         seconds |= {f"{way}: {weight}": found[weight][1] for weight in LIBRARY_SECONDS}

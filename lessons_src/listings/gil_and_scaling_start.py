@@ -5,6 +5,7 @@ import tempfile
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 
 # It stands for a library: it notes that it was imported, and takes its time
@@ -18,8 +19,27 @@ def work():
 """
 
 
+class SubInterpreter(Thread):
+    """It is started and joined as a process is, and is no process."""
+
+    exitcode = None
+
+    def run(self):
+        from concurrent import interpreters
+
+        one = interpreters.create()
+        one.exec(f"import sys; sys.path[:] = {sys.path}; import library")
+        one.exec("library.work()")
+        one.close()
+        self.exitcode = 0
+
+
 def start_four(method, preload, seconds):
-    context = get_context(method)
+    if method == "sub-interpreter":
+        make = SubInterpreter
+    else:
+        context = get_context(method)
+        make = context.Process
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         text = LIBRARY.format(log=str(log), seconds=seconds)
@@ -34,7 +54,7 @@ def start_four(method, preload, seconds):
         # The first two may have to start a server; the clock is on for the others
         for _ in range(2):
             start = perf_counter()
-            two = [context.Process(target=library.work) for _ in range(2)]
+            two = [make(target=library.work) for _ in range(2)]
             for process in two:
                 process.start()
             for process in two:
