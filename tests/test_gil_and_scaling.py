@@ -16,6 +16,7 @@ import pytest
 
 from authoring.house import find, read
 from lessons_src import gil_and_scaling as lesson
+from lessons_src import gil_and_scaling_probe as probing
 from lessons_src import gil_and_scaling_race as racing
 from lessons_src import gil_and_scaling_sharing as sharing
 from lessons_src import gil_and_scaling_start as starting
@@ -23,16 +24,19 @@ from lessons_src.gil_and_scaling import (
     Task,
     amdahl,
     do,
-    gets_on_during,
     gustafson,
     hash_blocks,
-    make_calls,
     nap_under,
+    seconds_a_report,
     seconds_with,
     serial_share,
     sub_interpreters,
     think,
     this_run,
+)
+from lessons_src.gil_and_scaling_probe import (
+    gets_on_during,
+    make_calls,
     tick,
     ticking,
     who_gets_on,
@@ -125,7 +129,7 @@ def test_a_task_and_its_worker_travel_to_processes(context):
 
 def test_each_block_is_one_span():
     spans = hash_blocks("hash", blocks=3, megabytes=1)
-    assert [each.task for each in spans] == ["hash 1", "hash 2", "hash 3"]
+    assert [each.task for each in spans] == ["hash"] * 3
     assert most_at_once(spans) == 1
 
 
@@ -164,7 +168,7 @@ def test_a_counter_gets_on_during_a_wait_and_stops_afterwards():
 
 
 def test_a_counter_that_cannot_begin_is_told(monkeypatch):
-    monkeypatch.setattr(lesson, "tick", lambda path: None)
+    monkeypatch.setattr(probing, "tick", lambda path: None)
     with (
         ThreadPoolExecutor(1) as pool,
         pytest.raises(TimeoutError, match="did not begin"),
@@ -174,7 +178,7 @@ def test_a_counter_that_cannot_begin_is_told(monkeypatch):
 
 
 def test_a_counter_that_is_forgotten_gives_up(monkeypatch, tmp_path):
-    monkeypatch.setattr(lesson, "LIMIT_SECONDS", 0.01)
+    monkeypatch.setattr(probing, "LIMIT_SECONDS", 0.01)
     board = tmp_path / "board"
     board.write_bytes(bytes(16))
     tick(str(board))
@@ -200,7 +204,7 @@ def test_what_a_system_may_lack_is_recorded(name):
 
 
 def test_without_a_gil_the_recorded_facts_are_shown(monkeypatch):
-    monkeypatch.setattr(lesson, "gil_enabled", lambda: False)
+    monkeypatch.setattr(probing, "gil_enabled", lambda: False)
     found = who_lets_go({}).removeprefix(RECORDED_LINE)
     assert found.count("holds the GIL") == 3
     assert "a thread          stands still" in who_gets_on(None)
@@ -259,6 +263,17 @@ def test_the_report_is_done_here_and_in_a_pool_whose_start_does_not_count(
     assert here == alone
     sent = (lesson.do, shared, 1)
     assert log == ["open", "clock", sent, "answers", "clock", "closed"]
+
+
+def test_a_report_that_grows_is_counted_as_so_many_reports(method, monkeypatch):
+    sent = []
+    monkeypatch.setattr(lesson, "seconds_with", lambda *given: sent.append(given) or 6)
+    alone, shared = [Task(adds=1)], [Task(adds=2)] * 4
+    # One and twelve tasks of equal length are 13 / 5 reports
+    seconds = seconds_a_report(method, alone, shared, 3)
+    assert seconds == pytest.approx(6 / (13 / 5))
+    assert sent == [(method, alone, shared * 3, 3)]
+    assert pytest.approx(gustafson(1 / 5, 3)) == 13 / 5
 
 
 def test_a_report_comes_home_from_a_real_pool(context):
@@ -424,12 +439,12 @@ def test_only_a_manager_is_asked_by_messages(method):
 
 def test_messages_are_no_longer_counted_after_an_error(method):
     ours, theirs = method.Pipe()
+    before = type(ours).send, type(ours).recv
     with ours, theirs:
         assert count_messages(lambda: (ours.send(1), theirs.recv())) == (1, 1)
         with pytest.raises(ZeroDivisionError):
             count_messages(lambda: 1 / 0)
-        ours.send("still")
-        assert theirs.recv() == "still"
+    assert (type(ours).send, type(ours).recv) == before
 
 
 # Starts, and a Python without a GIL
