@@ -66,7 +66,7 @@ def batches(files):
 
 @pytest.fixture(scope="module")
 def reference(batches, extractor):
-    return merge(map(extractor.extract, batches))
+    return np.concatenate([extractor.extract(batch).features for batch in batches])
 
 
 def test_there_are_files_enough_and_each_is_a_tile(files):
@@ -176,6 +176,11 @@ def test_an_answer_travels(extractor, files):
     features, *spans = pickle.loads(pickle.dumps(answer))
     assert np.array_equal(features, answer.features)
     assert spans == [answer.loading, answer.working]
+
+
+def test_rows_are_merged_in_the_order_of_the_answers():
+    answers = [Answer(np.full((rows, 2), rows), None, None) for rows in (3, 1, 2)]
+    assert merge(iter(answers))[:, 0].tolist() == [3, 3, 3, 1, 2, 2]
 
 
 def test_spans_tell_each_load_once():
