@@ -4,6 +4,7 @@ the notebook   client --- tasks ----> scheduler ---> worker 1, worker 2: any mac
                client <-- answers, once you ask ---- who computed them
 """
 
+import json
 import logging
 import os
 import sys
@@ -20,6 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.request import urlopen
 
 from lessons_src.tools.chunks import split_list
+from lessons_src.tools.cluster_spans import ClusterRun
+from lessons_src.tools.recorded import transcript
+from lessons_src.tools.spans import Span
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -30,7 +34,7 @@ Answer = TypeVar("Answer")
 LIMIT_SECONDS, POLL_SECONDS, PARTS = 60, 0.01, 8
 # What Dask says of a nanny, which starts its worker again, unless that left
 ALIVE = {"init", "starting", "running"}
-VOLCANO, GO = "volcano", "go"
+VOLCANO, BEGUN, GO = "volcano", "begun", "go"
 # Signs that a progress bar is drawn with, and no seconds, which change
 BAR = {"ascii": " #", "bar_format": "{n_fmt}/{total_fmt} |{bar:20}|"}
 
@@ -107,9 +111,9 @@ class Notes(NamedTuple):
         """Count the notes on `name`."""
         return len(list(Path(self.folder).glob(f"{name}.*")))
 
-    def wait_for(self, name: str) -> None:
-        """Wait until there is a note on `name`."""
-        wait_until(lambda: self.count(name) > 0)
+    def wait_for(self, name: str) -> bool:
+        """Wait until there is a note on `name`; tell whether it came."""
+        return wait_until(lambda: self.count(name) > 0)
 
 
 def new_notes(folder: str) -> Notes:
@@ -126,13 +130,7 @@ def wait_until(true: Callable[[], bool]) -> bool:
 
 
 def ask_busy(notes: Notes, station: str, busy: int) -> int:
-    """Ask `station`, which is busy for the first `busy` tries; return the try.
-
-    Raises
-    ------
-    ConnectionError
-        If the station is busy.
-    """
+    """Ask `station`, which is busy for the first `busy` tries; return the try."""
     tries = notes.add(station)
     if tries <= busy:
         raise ConnectionError(f"try {tries}: {station} is busy")
@@ -149,6 +147,7 @@ def visit(notes: Notes, station: str) -> str:
 
 def visit_and_wait(notes: Notes, station: str) -> str:
     """Visit `station` when there is a note that says "go"."""
+    notes.add(BEGUN)
     notes.wait_for(GO)
     return visit(notes, station)
 
@@ -220,11 +219,14 @@ def forgive(client: "Client", deaths: int) -> None:
 def line_up(
     client: "Client", notes: Notes, stations: Iterable[str]
 ) -> dict[str, "Future"]:
-    """Hand all `stations` to one worker; once they stand in its line, say "go"."""
+    """Let one worker begin the first of `stations`, the others wait in line; "go"."""
     client.wait_for_workers(2, LIMIT_SECONDS)
     one = list(client.nthreads())[:1]
     send = partial(client.submit, visit_and_wait, notes, workers=one, pure=False)
-    futures = {station: send(station) for station in stations}
+    first, *others = stations
+    futures = {first: send(first)}
+    notes.wait_for(BEGUN)
+    futures |= {station: send(station) for station in others}
     keys = {future.key for future in futures.values()}
     wait_until(lambda: keys <= set(*map(client.processing().get, one)))
     notes.add(GO)
@@ -262,10 +264,29 @@ def count_importers(client: "Client", module: str) -> int:
     return sum(map(bool, client.run(find_spec, module).values()))
 
 
-def write_module(folder: str, name: str, source: str) -> str:
-    """Write the module `name` into `folder`, and return its path."""
+def recorded_cut() -> ClusterRun:
+    """Return a run on two hosts, one of which was cut off, as a test recorded it."""
+    spans, names = json.loads(transcript("many_machines_hosts"))
+    lanes = {tuple(lane): name for lane, name in names}
+    return ClusterRun([Span(*fields) for fields in spans], lanes)
+
+
+def tasks_by_lane(run: ClusterRun) -> dict[str, list[str]]:
+    """Return the tasks that ended on each lane of `run`, in order.
+
+    >>> tasks_by_lane(ClusterRun([Span(1, 1, "bay", 0, 1)], {(1, 1): "a"}))
+    {'a': ['bay']}
+    """
+    return {
+        name: [each.task for each in run.spans if each.worker == lane]
+        for lane, name in run.names.items()
+    }
+
+
+def write_module(folder: str, name: str) -> str:
+    """Write a module with a function `tens` into `folder`, and return its path."""
     path = Path(folder, f"{name}.py")
-    path.write_text(source, encoding="utf-8")
+    path.write_text("def tens(n): return round(n, -1)", encoding="utf-8")
     return str(path)
 
 

@@ -15,7 +15,6 @@ from lessons_src.many_machines import (
     GO,
     VOLCANO,
     Atlas,
-    Notes,
     all_are_back,
     ask_busy,
     count_importers,
@@ -37,6 +36,7 @@ from lessons_src.many_machines import (
     ways_to_do,
     write_module,
 )
+from lessons_src.tools.chunks import merge_lists
 from lessons_src.tools.cluster_spans import cluster_run
 from lessons_src.tools.naps import Nap, take_nap
 from lessons_src.tools.programs import run_programs
@@ -184,7 +184,7 @@ def test_a_bar_hands_on_every_future(client, capsys):
 
 def test_a_module_reaches_the_workers_by_upload(client, tmp_path):
     name = f"rounding_{client.id.replace('-', '_').lower()}"
-    path = write_module(str(tmp_path), name, "def tens(n): return round(n, -1)")
+    path = write_module(str(tmp_path), name)
     assert util.find_spec(name) is None
     with importable(str(tmp_path)):
         module = __import__(name)
@@ -201,7 +201,7 @@ def test_each_way_gives_what_a_loop_gives(client):
         single = [list(ways[name]()) for name in ("local pool", "Dask")]
         parts = ways["Dask, 8 parts"]()
     assert single == [list(map(abs, tasks))] * 2
-    assert sum(parts, []) == do_all(abs, tasks)
+    assert merge_lists(parts) == do_all(abs, tasks)
 
 
 def test_deaths_are_forgiven_as_often_as_is_said_and_answers_made_again(mortal, notes):

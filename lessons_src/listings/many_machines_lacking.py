@@ -1,21 +1,15 @@
-import multiprocessing
 import tempfile
+from multiprocessing import get_context
 
-from lessons_src.many_machines import (
-    importable,
-    local_cluster,
-    wait_until,
-    write_module,
-)
+from lessons_src import many_machines as lab
 
 if __name__ == "__main__":
-    context = multiprocessing.get_context()
     folder = tempfile.TemporaryDirectory()
-    write_module(folder.name, "rounding", "def tens(n): return round(n, -1)")
-    with importable(folder.name):
+    lab.write_module(folder.name, "rounding")
+    with lab.importable(folder.name):
         from rounding import tens
 
-    with folder, local_cluster(2, context) as client:
+    with folder, lab.local_cluster(2, get_context()) as client:
         future = client.submit(tens, 17)
-        wait_until(lambda: not client.nthreads())
+        lab.wait_until(lambda: not client.nthreads())
         print("workers left:", len(client.nthreads()), "- the answer:", future.status)
