@@ -15,6 +15,7 @@ from lessons_src.many_machines import (
     GO,
     VOLCANO,
     Atlas,
+    Notes,
     all_are_back,
     ask_busy,
     count_importers,
@@ -124,6 +125,11 @@ def test_notes_are_counted_by_all_processes(client, notes):
     client.gather([client.submit(notes.add, "bay", pure=False) for _ in range(3)])
     assert notes.count("bay") == 3
     assert pickle.loads(pickle.dumps(notes)) == notes
+
+
+def test_two_who_count_at_the_same_moment_get_two_numbers(notes, monkeypatch):
+    monkeypatch.setattr(Notes, "count", lambda self, name: 0)
+    assert [notes.add("bay"), notes.add("bay"), notes.add("cape")] == [1, 2, 1]
 
 
 def test_who_waits_for_a_note_goes_on_with_it(client, notes):
