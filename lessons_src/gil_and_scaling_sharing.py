@@ -131,7 +131,7 @@ def sum_shared(name: str, part: Part) -> int:
         count = part.stop - part.start
         numbers = np.ndarray(count, NUMBER, memory.buf, part.start * NUMBER_BYTES)
         total = int(numbers.sum())
-        # Whoever still looks into the block cannot close it
+        # To look into a closed block would crash Python
         del numbers
         return total
     finally:

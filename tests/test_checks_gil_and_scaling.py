@@ -149,6 +149,20 @@ def test_exercise_2_rejects(add_up, why):
     assert refused(check.exercise_2(add_up), why)
 
 
+def test_exercise_2_leaves_no_block_after_an_error():
+    names = []
+
+    def fails(pool, array, parts):
+        memory = SharedMemory(create=True, size=array.nbytes)
+        names.append(memory.name)
+        memory.close()
+        return array.no_such_thing
+
+    assert refused(check.exercise_2(fails), "AttributeError")
+    with pytest.raises(FileNotFoundError):
+        SharedMemory(*names)
+
+
 def test_exercise_2_puts_back_what_it_listens_to():
     before = SharedMemory.__init__
     check.exercise_2(at_home)

@@ -53,11 +53,10 @@ def exercise_2(add_up: Callable[..., Any]) -> str:
     # A forked worker should find the tracker of shared blocks, and not start its own
     resource_tracker.ensure_running()
     context = get_context(get_start_method())
-    with _blocks_made() as made, _WeighedPool(2, context) as pool:
+    with _blocks_left() as left, _WeighedPool(2, context) as pool:
         found = add_up(pool, array, PARTS)
         if isinstance(found, Iterable) and not isinstance(found, str):
             found = sum(found)
-    left = list(_still_there(made))
     if found is None and not pool.letters:
         raise Wrong(NO_ANSWER, "Put the numbers where all can read them.")
     if not pool.letters:
@@ -146,9 +145,13 @@ def _answer(number: int) -> str:
 
 
 @contextmanager
-def _blocks_made() -> Iterator[list[str]]:
-    """Yield the names of the blocks of shared memory that are made in this process."""
+def _blocks_left() -> Iterator[list[str]]:
+    """Yield a list of the blocks of shared memory that were made and not given back.
+
+    It is filled at the end, also after an error, and then they are given back.
+    """
     made: list[str] = []
+    left: list[str] = []
     original = SharedMemory.__init__
 
     def noted(self: SharedMemory, *arguments: Any, **named: Any) -> None:
@@ -157,12 +160,13 @@ def _blocks_made() -> Iterator[list[str]]:
 
     SharedMemory.__init__ = noted
     try:
-        yield made
+        yield left
     finally:
         SharedMemory.__init__ = original
+        left += _given_back(made)
 
 
-def _still_there(names: list[str]) -> Iterator[str]:
+def _given_back(names: list[str]) -> Iterator[str]:
     for name in dict.fromkeys(names):
         try:
             memory = SharedMemory(name)

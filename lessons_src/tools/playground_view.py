@@ -41,12 +41,14 @@ STYLE = """<style>
 .course-playground .widget-toggle-button.mod-active {
   font-weight: bold; box-shadow: inset 0 -4px var(--jp-brand-color1, #1976d2); }
 .course-playground :disabled { opacity: 0.4; }
-.course-playground :focus {
+.course-playground :focus, .course-playground .widget-text input:focus {
   outline: 3px solid #e69f00 !important; outline-offset: 1px; }
 .course-playground label { line-height: 32px !important; }
 .course-playground td, .course-playground th { padding: 0 14px 0 0; text-align: left; }
 .course-playground th { font-weight: normal; }
 .course-playground td { font-weight: bold; }
+.course-playground input { scroll-margin: 5px 0 560px; }
+.course-playground button { scroll-margin: 45px 0 520px; }
 .course-playground img { max-width: 100%; max-height: 60vh; }
 </style>"""
 
