@@ -111,7 +111,12 @@ class Playground:
         ------
         ValueError
             If they cannot be.
+        TypeError
+            If one has no such name.
         """
+        if unknown := settings.keys() - set(Settings._fields):
+            known = ", ".join(Settings._fields)
+            raise TypeError(f"no setting {min(unknown)!r}; there are: {known}")
         changed = self.settings._replace(**settings)
         check(changed)
         self.settings, self._real = changed, None

@@ -1,5 +1,6 @@
 """What several tests share: each start method, and nothing left behind."""
 
+import copyreg
 import threading
 import uuid
 from multiprocessing import get_all_start_methods, get_context
@@ -40,6 +41,14 @@ def mark():
         mark = uuid.uuid4().hex
         patch.setenv("COURSE_MARK", mark)
         yield mark
+
+
+@pytest.fixture(autouse=True)
+def errors_pickled_as_by_python_alone():
+    # Whoever imports `distributed` has its way of packing errors in the whole process
+    for kind, pack in list(copyreg.dispatch_table.items()):
+        if issubclass(kind, BaseException) and pack.__module__.startswith("tblib"):
+            del copyreg.dispatch_table[kind]
 
 
 @pytest.fixture(autouse=True)

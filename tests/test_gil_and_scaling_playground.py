@@ -66,7 +66,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(playground):
     with pytest.raises(ValueError, match="tasks must be from 1 to 40"):
         playground.change(tasks=0)
     assert playground.settings.tasks == 4
-    with pytest.raises(ValueError, match="unexpected field names"):
+    with pytest.raises(TypeError, match="no setting 'colour'; there are: tasks, "):
         Playground(colour="red")
 
 

@@ -1,10 +1,11 @@
-from concurrent import futures
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lessons_src.tools import playground_plan
 from lessons_src.tools.playground_plan import (
     ASYNCIO,
     LOOP,
@@ -183,11 +184,12 @@ def test_asyncio_computes_one_at_a_time(settings):
 
 
 def test_sub_interpreters_are_offered_where_they_are(monkeypatch):
-    monkeypatch.delattr(futures, "InterpreterPoolExecutor", raising=False)
+    futures = SimpleNamespace()
+    monkeypatch.setattr(playground_plan, "concurrent", SimpleNamespace(futures=futures))
     assert engines() == [LOOP, THREADS, PROCESSES, ASYNCIO]
     with pytest.raises(ValueError, match=r"need Python 3\.14"):
         check(Settings(engine=SUB_INTERPRETERS))
-    monkeypatch.setattr(futures, "InterpreterPoolExecutor", None, raising=False)
+    futures.InterpreterPoolExecutor = None
     assert SUB_INTERPRETERS in engines()
     check(Settings(engine=SUB_INTERPRETERS))
 
