@@ -12,6 +12,7 @@ tiles of the right 30 %. Nobody who takes the lesson needs this script, or PyTor
 """
 
 import sys
+from argparse import ArgumentParser
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -149,6 +150,8 @@ def judge() -> str:
 
 
 if __name__ == "__main__":
-    if "--judge" not in sys.argv:
+    parser = ArgumentParser(description="Train the network of lesson 12, and judge it.")
+    parser.add_argument("--judge", action="store_true", help="only judge it")
+    if not parser.parse_args().judge:
         write(train())
     print(judge())

@@ -30,7 +30,12 @@ def by_place(pairs):
     return np.concatenate(places)
 
 
-@pytest.mark.parametrize("merge", [by_key, by_dict, by_place])
+def in_place(pairs):
+    pairs.sort(key=lambda pair: pair[0])
+    return np.array([row for _, rows in pairs for row in rows])
+
+
+@pytest.mark.parametrize("merge", [by_key, by_dict, by_place, in_place])
 def test_exercise_1_accepts_rows_in_order(merge):
     verdict = check.exercise_1(merge)
     assert verdict.right, verdict
@@ -97,7 +102,13 @@ def as_list(cores, free, each):
     return list(check.best_plan(cores, free // each))
 
 
-@pytest.mark.parametrize("plan", [search, all_pairs, as_list])
+def by_divisors(cores, free, each):
+    fitting = [n for n in range(1, cores + 1) if cores % n == 0 and n * each <= free]
+    workers = np.max(fitting) if fitting else 0
+    return workers, cores // workers if workers else 0
+
+
+@pytest.mark.parametrize("plan", [search, all_pairs, as_list, by_divisors])
 def test_exercise_2_accepts_the_best_plan(plan):
     verdict = check.exercise_2(plan)
     assert verdict.right, verdict
@@ -186,6 +197,14 @@ def keeps(devices, work, task):
     return work(task, devices.get())
 
 
+def keeps_and_asks_for_ever(devices, work, task):
+    while True:
+        try:
+            return work(task, devices.get_nowait())
+        except queue.Empty:
+            threading.Event().wait(0.001)
+
+
 def forgets_after_an_error(devices, work, task):
     device = devices.get()
     answer = work(task, device)
@@ -256,8 +275,6 @@ def returns_the_device(devices, work, task):
     [
         (lambda devices, work, task: None, "no answer yet"),
         (None, "no answer yet"),
-        (keeps, "in vain"),
-        (forgets_after_an_error, "in vain"),
         (returns_too_early, "same device at once"),
         (takes_none, "same device at once"),
         (takes_its_own_number, "was given the device"),
@@ -270,3 +287,12 @@ def returns_the_device(devices, work, task):
 def test_exercise_3_refuses(borrow, why):
     verdict = check.exercise_3(borrow)
     assert refused(verdict, why), verdict
+
+
+@pytest.mark.parametrize(
+    "borrow", [keeps, keeps_and_asks_for_ever, forgets_after_an_error]
+)
+def test_exercise_3_ends_where_a_device_is_lost(borrow, monkeypatch):
+    monkeypatch.setattr(check, "PATIENCE_SECONDS", 0.2)
+    verdict = check.exercise_3(borrow)
+    assert refused(verdict, "in vain"), verdict

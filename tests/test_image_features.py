@@ -2,7 +2,7 @@ import os
 import pickle
 import re
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -31,7 +31,6 @@ from lessons_src.image_features import (
     read_image,
     run_fork_program,
     spans_of,
-    start_in_line,
     start_worker,
     warm_seconds,
     workers_that_fit,
@@ -41,7 +40,7 @@ from lessons_src.tools.attempts import attempt
 from lessons_src.tools.recorded import RECORDED_LINE, transcript
 from lessons_src.tools.recovery import Failure, WorkerDied, processes, run
 from lessons_src.tools.scaling import bare_seconds
-from lessons_src.tools.spans import Span
+from lessons_src.tools.spans import Span, clock
 
 LIMIT = 60
 LESSON = ROOT / "notebooks" / "12_image_features.ipynb"
@@ -216,11 +215,11 @@ def test_a_pool_gives_the_rows_of_the_loop_in_the_order_of_the_files(
     )
 
 
-def test_a_bad_file_costs_one_item(start_method, tmp_path, batches, reference):
+def test_a_bad_file_costs_one_item(tmp_path, batches, reference):
     good = [file for batch in batches for file in batch]
     bad = photos.spoil(tmp_path)
     items = [bad[0], *good[:20], bad[1], *good[20:], bad[2]]
-    engine = processes(2, start_method, start_worker)
+    engine = processes(2, "spawn", start_worker)
     report = run(extract_one, items, executor=engine, timeout=LIMIT)
     assert [each.item for each in report.failures] == bad
     kinds = [type(each.error) for each in report.failures]
@@ -230,20 +229,21 @@ def test_a_bad_file_costs_one_item(start_method, tmp_path, batches, reference):
     assert report.restarts == 0
 
 
-def test_the_clock_of_a_warm_pool_starts_when_all_are_ready(context, batches):
-    assert warm_seconds(context, batches, 2) > 0
+def test_the_clock_of_a_warm_pool_starts_when_all_networks_are_loaded(
+    monkeypatch, batches
+):
+    def note(work, *arguments):
+        return clock(), work(*arguments)
+
+    monkeypatch.setattr(lesson, "seconds_taken", note)
+    start, answers = warm_seconds(get_context("spawn"), batches, 2)
+    assert len(answers) == len(batches)
+    assert max(answer.loading.stop for answer in answers) <= start
 
 
-def test_a_bare_process_can_do_the_work(context, batches):
-    assert bare_seconds(extract, batches, context, 2, initializer=start_worker) > 0
-
-
-def test_workers_in_line_wait_for_each_other(context, batches):
-    everyone = context.Barrier(3)
-    with context.Pool(2, start_in_line, [everyone]) as pool:
-        assert not pool.apply_async(extract, [batches[0]]).ready()
-        everyone.wait(LIMIT)
-        assert pool.apply(extract, [batches[0]]).features.shape == (8, 64)
+def test_a_bare_process_can_do_the_work(batches):
+    spawn = get_context("spawn")
+    assert bare_seconds(extract, batches, spawn, 1, initializer=start_worker) > 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count otherwise")
@@ -260,7 +260,7 @@ def test_the_clock_of_the_workers_runs_when_one_works(batches):
     with get_context("spawn").Pool(1, start_worker) as pool:
         pool.map(extract, batches)
         before = lesson.cpu_of_workers()
-        pool.map(extract, batches * 8)
+        pool.map(extract, batches * 3)
         assert lesson.cpu_of_workers() > before > 0
 
 
@@ -293,8 +293,8 @@ def test_without_fork_the_recorded_run_is_shown(monkeypatch):
     assert "False" not in recorded
 
 
-@pytest.fixture
-def device_pool(context):
+@contextmanager
+def open_device_pool(context):
     devices, everyone = pretend.fill_queue([4, 9], context), context.Barrier(2)
     with (
         closing(devices),
@@ -303,20 +303,22 @@ def device_pool(context):
         yield pool
 
 
-def test_each_worker_has_a_device_of_its_own(device_pool, batches, reference):
-    pairs = device_pool.map(pretend.say_device, range(2), 1)
+def test_each_worker_has_a_device_of_its_own(context, batches, reference):
+    with open_device_pool(context) as pool:
+        pairs = pool.map(pretend.say_device, range(2), 1)
+        placed = pool.map(pretend.extract_on_device, batches, 1)
     assert sorted(device for _, device in pairs) == [4, 9]
-    placed = device_pool.map(pretend.extract_on_device, batches, 1)
     pairs += [(each.process, each.device) for each in placed]
     assert len(set(pairs)) == 2
     assert pretend.none_shared(pairs)
     assert np.array_equal(merge(placed), reference)
 
 
-def test_who_comes_after_a_dead_worker_says_that_no_device_is_left(device_pool):
-    device_pool.apply_async(pretend.extract_on_device, [pretend.BOMB])
-    said = [device_pool.apply_async(pretend.say_device) for _ in range(2)]
-    texts = sorted(attempt(each.get, LIMIT) for each in said)
+def test_who_comes_after_a_dead_worker_says_that_no_device_is_left():
+    with open_device_pool(get_context("spawn")) as pool:
+        pool.apply_async(pretend.extract_on_device, [pretend.BOMB])
+        said = [pool.apply_async(pretend.say_device) for _ in range(2)]
+        texts = sorted(attempt(each.get, LIMIT) for each in said)
     assert texts[0].startswith("(")
     assert texts[1] == "NoDeviceError: no device was left for this worker"
 
