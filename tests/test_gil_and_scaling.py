@@ -154,11 +154,17 @@ def test_calls_on_python_objects_hold_the_gil_and_others_let_go():
 
 
 def test_the_patience_of_threads_is_what_it_was_afterwards():
-    before = sys.getswitchinterval()
-    gets_on_during(lambda: None, lambda: 1, tries=1)
-    with pytest.raises(ZeroDivisionError):
-        gets_on_during(lambda: 1 / 0, lambda: 1)
-    assert sys.getswitchinterval() == before
+    usual = sys.getswitchinterval()
+    # Not the usual one, which a test before this may have lost
+    sys.setswitchinterval(0.25)
+    try:
+        gets_on_during(lambda: None, lambda: 1, tries=1)
+        assert sys.getswitchinterval() == 0.25
+        with pytest.raises(ZeroDivisionError):
+            gets_on_during(lambda: 1 / 0, lambda: 1)
+        assert sys.getswitchinterval() == 0.25
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def test_a_counter_gets_on_during_a_wait_and_stops_afterwards():
