@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
+from http.client import HTTPConnection
 from importlib.util import find_spec
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.request import urlopen
 
 from lessons_src.tools.chunks import split_list
 from lessons_src.tools.cluster_spans import ClusterRun
@@ -35,6 +35,8 @@ LIMIT_SECONDS, POLL_SECONDS, PARTS = 60, 0.01, 8
 # What Dask says of a nanny, which starts its worker again, unless that left
 ALIVE = {"init", "starting", "running"}
 VOLCANO, BEGUN, GO = "volcano", "begun", "go"
+# What a worker runs first, so that no interrupt reaches it
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 # Signs that a progress bar is drawn with, and no seconds, which change
 BAR = {"ascii": " #", "bar_format": "{n_fmt}/{total_fmt} |{bar:20}|"}
 
@@ -50,8 +52,10 @@ def local_cluster(workers: int, context: BaseContext) -> Iterator["Client"]:
     method = "spawn" if method == "fork" else method
     settings = {
         "distributed.worker.multiprocessing-method": method,
-        # A worker gets its next task when it is done with the last
+        # Of many tasks, a worker gets the next when it is done with the last
         "distributed.scheduler.worker-saturation": 1.0,
+        # Jupyter's stop button interrupts all processes, and workers would end
+        "distributed.worker.preload": [DEAF],
     }
     with (
         TemporaryDirectory(ignore_cleanup_errors=True) as folder,
@@ -71,15 +75,22 @@ def local_cluster(workers: int, context: BaseContext) -> Iterator["Client"]:
 
 
 def all_are_back(client: "Client") -> bool:
-    """Tell whether each worker of `client` that died has been started again."""
+    """Tell whether each worker that died has been started again, or all is closed."""
+    if client.status != "running":
+        return True
     nannies = client.cluster.workers.values()
     wanted = [nanny for nanny in nannies if nanny.status.name in ALIVE]
     return len(client.nthreads()) >= len(wanted)
 
 
-def page_title(address: str) -> str:
-    """Fetch the page at `address`, and return its status and its title."""
-    with urlopen(address, timeout=LIMIT_SECONDS) as reply:
+def dashboard_title(client: "Client") -> str:
+    """Fetch the dashboard of `client`, and return its status and its title."""
+    port = client.scheduler_info()["services"]["dashboard"]
+    # An `HTTPConnection` asks no proxy, which could not find this machine
+    line = HTTPConnection("127.0.0.1", port, timeout=LIMIT_SECONDS)
+    with closing(line):
+        line.request("GET", "/status")
+        reply = line.getresponse()
         text = reply.read().decode()
     title = text.partition("<title>")[2].partition("</title>")[0]
     return f"{reply.status} {title.strip()}"
@@ -220,7 +231,7 @@ def line_up(
     client: "Client", notes: Notes, stations: Iterable[str]
 ) -> dict[str, "Future"]:
     """Let one worker begin the first of `stations`, the others wait in line; "go"."""
-    client.wait_for_workers(2, LIMIT_SECONDS)
+    client.wait_for_workers(1, LIMIT_SECONDS)
     one = list(client.nthreads())[:1]
     send = partial(client.submit, visit_and_wait, notes, workers=one, pure=False)
     first, *others = stations

@@ -1,11 +1,15 @@
 import multiprocessing
+import os
 import pickle
+import signal
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from importlib import util
 from multiprocessing import current_process, get_all_start_methods, get_context
+from types import SimpleNamespace
 
 import pytest
 from distributed import wait
@@ -20,6 +24,7 @@ from lessons_src.many_machines import (
     ask_busy,
     count_importers,
     count_unpacked,
+    dashboard_title,
     do_all,
     forgive,
     importable,
@@ -28,7 +33,6 @@ from lessons_src.many_machines import (
     look_up,
     look_up_each,
     new_notes,
-    page_title,
     visit,
     visit_and_wait,
     wait_until,
@@ -60,7 +64,10 @@ def client(request):
 
 @pytest.fixture
 def mortal():
-    """Return the client of a cluster whose workers may die."""
+    """Return the client of a cluster whose workers may die.
+
+    Each test has its own: who is started again during a test would be left behind.
+    """
     with local_cluster(2, get_context("spawn")) as client:
         yield client
 
@@ -85,11 +92,67 @@ def test_workers_are_as_many_as_asked_for_and_started_as_asked_for(client):
 def test_a_worker_is_never_forked():
     with local_cluster(1, get_context("fork")) as client:
         names = {name for _, name in client.run(how_i_was_started).values()}
+        client.close()
     assert names == {"SpawnProcess"}
 
 
-def test_the_dashboard_is_up(client):
-    assert page_title(client.dashboard_link).startswith("200 Dask")
+def test_a_stack_that_is_lost_closes_its_cluster():
+    lesson = ExitStack()
+    client = lesson.enter_context(local_cluster(0, get_context("spawn")))
+    lesson = ExitStack()
+    assert client.status == client.cluster.status.name == "closed"
+
+
+def test_a_cluster_is_not_closed_before_all_are_back(monkeypatch):
+    waited, answers = [], [False, False, True, True]
+
+    def back(client):
+        waited.append(client.status)
+        return answers[len(waited) - 1]
+
+    monkeypatch.setattr("lessons_src.many_machines.all_are_back", back)
+    with local_cluster(0, get_context("spawn")):
+        assert not waited
+    assert waited == ["running"] * 4
+
+
+@pytest.mark.parametrize(
+    ("status", "nannies", "workers", "back"),
+    [
+        ("running", ["running", "running"], 2, True),
+        ("running", ["running", "starting"], 1, False),
+        ("running", ["running", "init"], 1, False),
+        ("running", ["running", "failed"], 1, True),
+        ("running", ["closed", "closed"], 0, True),
+        ("closed", ["running", "running"], 0, True),
+    ],
+)
+def test_who_left_is_not_waited_for(status, nannies, workers, back):
+    states = [SimpleNamespace(status=SimpleNamespace(name=name)) for name in nannies]
+    client = SimpleNamespace(
+        status=status,
+        cluster=SimpleNamespace(workers=dict(enumerate(states))),
+        nthreads=lambda: dict.fromkeys(range(workers), 1),
+    )
+    assert all_are_back(client) is back
+
+
+def test_the_dashboard_is_up_whatever_the_proxy(client, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert dashboard_title(client).startswith("200 Dask")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows interrupts no other process")
+def test_an_interrupt_ends_no_worker(client):
+    workers = client.run(os.getpid)
+    for process in workers.values():
+        os.kill(process, signal.SIGINT)
+    assert client.submit(abs, -1, pure=False).result(LIMIT) == 1
+    assert client.run(signal.getsignal, signal.SIGINT) == dict.fromkeys(
+        workers, signal.SIG_IGN
+    )
+    assert client.run(os.getpid) == workers
 
 
 def test_the_body_of_lesson_10_runs_on_it_unchanged(client):
@@ -231,6 +294,37 @@ def test_who_stands_in_line_is_blamed_too(mortal, notes):
     names = {type(each.exception(LIMIT)).__name__ for each in futures.values()}
     assert names == {"KilledWorker"}
     assert (notes.count(VOLCANO), notes.count("bay")) == (1, 0)
+
+
+class SlowToHear:
+    """A client whose scheduler hears of the second task when asked the third time."""
+
+    def __init__(self, notes):
+        self.notes, self.asked, self.sent = notes, 0, []
+
+    def wait_for_workers(self, workers, timeout):
+        assert workers == 1
+
+    def nthreads(self):
+        return {"one": 1, "other": 1}
+
+    def submit(self, worker, notes, station, workers, pure):
+        assert workers == ["one"]
+        notes.add("begun")
+        self.sent.append(station)
+        return SimpleNamespace(key=station)
+
+    def processing(self):
+        assert self.notes.count(GO) == 0
+        self.asked += 1
+        return {"one": self.sent[: 1 if self.asked < 3 else 2], "other": []}
+
+
+def test_nobody_goes_before_all_stand_in_line(notes):
+    client = SlowToHear(notes)
+    assert list(line_up(client, notes, [VOLCANO, "bay"])) == [VOLCANO, "bay"]
+    assert client.asked >= 3
+    assert notes.count(GO) == 1
 
 
 def test_recovery_names_the_guilty_item_only(mortal, notes):
