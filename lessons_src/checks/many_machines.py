@@ -89,6 +89,8 @@ def look_up_noted(notes: Notes, home: int, atlas: Atlas, station: str) -> int:
 @judged
 def exercise_3(client: "Client", run_in_window: Callable) -> str:
     """Check that `run_in_window` keeps `SIZE` tasks on their way, and no more."""
+    if (workers := len(client.nthreads())) < SIZE:
+        raise Wrong(f"This needs {SIZE} workers; yours: {workers}.", "See Set-up.")
     with TemporaryDirectory() as folder:
         rig = _Window(Notes(folder), os.getpid())
         found = run_in_window(client, rig.worker, rig.tasks(), SIZE)
