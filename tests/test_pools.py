@@ -1,4 +1,5 @@
 import multiprocessing
+import signal
 from threading import Barrier
 
 import pytest
@@ -23,9 +24,16 @@ def test_when_it_comes_all_workers_have_started_up(context):
         assert len(multiprocessing.active_children()) == 2
 
 
+def test_an_interrupt_is_left_to_the_parent(context):
+    with pools.warm_pool(context, 2) as pool:
+        (reaction,) = pool.map_async(signal.getsignal, [signal.SIGINT]).get(timeout=60)
+    assert reaction == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+
+
 def test_workers_that_do_not_come_up_are_an_error_and_leave_nothing(monkeypatch):
     monkeypatch.setattr(pools, "START_LIMIT_SECONDS", 0.01)
-    monkeypatch.setattr(pools, "line_up", bool)
+    monkeypatch.setattr(pools, "come_up", bool)
     context = multiprocessing.get_context()
     with pytest.raises(pools.BrokenBarrierError) as kept:
         pools.warm_pool(context, 1)

@@ -1,5 +1,6 @@
 """Open a pool whose workers are all up, so that its timeline shows tasks only."""
 
+import signal
 from contextlib import suppress
 from multiprocessing.context import BaseContext
 from multiprocessing.pool import Pool
@@ -18,13 +19,20 @@ def warm_pool(context: BaseContext, size: int) -> Pool:
         When they are not up after a minute.
     """
     everyone = context.Barrier(size + 1)
-    pool = context.Pool(size, line_up, [everyone])
+    pool = context.Pool(size, come_up, [everyone])
     try:
         everyone.wait(START_LIMIT_SECONDS)
     except BaseException:
         pool.terminate()
         raise
     return pool
+
+
+def come_up(everyone: Barrier) -> None:
+    """Leave interrupts to the parent, and `line_up` with `everyone`."""
+    # Cut off in the middle of an answer, a worker would hold up the end of its pool
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    line_up(everyone)
 
 
 def line_up(everyone: Barrier) -> None:
