@@ -4,6 +4,7 @@ import os
 import pickle
 import sqlite3
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -168,10 +169,17 @@ def until(true):
     return true()
 
 
+@pytest.fixture
+def room():
+    # Not below tmp_path: the address of a socket holds some hundred letters
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="ends the parent by SIGKILL")
 @pytest.mark.parametrize("early", [False, True])
 def test_the_workers_of_a_killed_parent_end_and_tidy_up(
-    early, start_method, folder, journal
+    early, start_method, folder, journal, room
 ):
     code = KILLED.format(
         tests=str(Path(faults.__file__).parent),
@@ -183,8 +191,6 @@ def test_the_workers_of_a_killed_parent_end_and_tidy_up(
     )
     script = folder.parent / "killed.py"
     script.write_text(code)
-    room = folder.parent / "tmp"
-    room.mkdir()
     mark = f"KILLED_{os.urandom(8).hex().upper()}"
     path = os.pathsep.join(sys.path)
     env = os.environ | {"TMPDIR": str(room), "PYTHONPATH": path, mark: "1"}
