@@ -112,6 +112,7 @@ def test_names_set_outside_of_the_function_are_found():
 
 def test_a_function_without_source_is_unreadable():
     world = {}
-    exec("def nowhere():\n    pass\n", world)
+    # 3.13 keeps the text of `python -c`, under the name that exec gives to a text
+    exec(compile("def nowhere():\n    pass\n", "<nowhere>", "exec"), world)
     with pytest.raises(Unreadable, match="the source of nowhere is not to be had"):
         statements(world["nowhere"].__code__)
