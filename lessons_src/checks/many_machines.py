@@ -60,7 +60,9 @@ def exercise_2(client: "Client", look_up_all: Callable) -> str:
     with TemporaryDirectory() as folder:
         notes = Notes(folder)
         look = partial(look_up_noted, notes, os.getpid())
-        found = _listed(look_up_all(client, look, Atlas(TABLE), list(STATIONS)))
+        # Equal data has one key, and Dask may still be forgetting the last answer's
+        atlas = Atlas(TABLE | {folder: 0})
+        found = _listed(look_up_all(client, look, atlas, list(STATIONS)))
         here, there = notes.count("here"), notes.count("there")
     sent = count_unpacked(client) - before
     workers = len(client.nthreads())
